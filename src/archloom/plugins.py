@@ -1,0 +1,115 @@
+"""Find a plug-in by its name: built-in ones and those of installed packages, the same way.
+
+A third-party package adds a strategy with an entry point in its own `pyproject.toml`:
+
+    [project.entry-points."archloom.strategies"]
+    annealing = "my_package:Annealing"
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any, Literal
+
+from archloom.errors import ConfigError, did_you_mean
+
+Kind = Literal["spaces", "strategies", "estimators", "data"]
+
+BUILT_IN: Mapping[Kind, Mapping[str, str]] = {
+    "spaces": {
+        "mlp": "archloom.zoo:mlp",
+        "small_cnn": "archloom.zoo:small_cnn",
+        "resnet": "archloom.zoo:resnet",
+        "course_cnn": "archloom.zoo:course_cnn",
+    },
+    "strategies": {
+        "random": "archloom.strategies:Random",
+        "grid": "archloom.strategies:Grid",
+        "evolution": "archloom.strategies:Evolution",
+        "local_search": "archloom.strategies:LocalSearch",
+    },
+    "estimators": {
+        "train": "archloom.estimators:Train",
+        "cost": "archloom.estimators:Cost",
+    },
+    "data": {
+        "digits": "archloom.task:digits",
+        "fashion-mnist": "archloom.task:fashion_mnist",
+        "mnist": "archloom.task:mnist",
+        "npz": "archloom.task:from_npz",
+        "idx": "archloom.task:from_idx",
+    },
+}
+
+
+_SINGULAR: Mapping[Kind, str] = {
+    "spaces": "space",
+    "strategies": "strategy",
+    "estimators": "estimator",
+    "data": "data set",
+}
+
+
+@cache
+def known(kind: Kind) -> Mapping[str, str]:
+    """Give every name of a kind with its `"module:attribute"` target; built-in names win."""
+    outside = {point.name: point.value for point in entry_points(group=f"archloom.{kind}")}
+    return {**outside, **BUILT_IN[kind]}
+
+
+def find(kind: Kind, name: str) -> Any:
+    """Import the plug-in of that kind and name, or of `"module:attribute"`; nothing else.
+
+    Raises:
+        ConfigError: when the name is not known; the message offers the nearest one.
+
+    >>> find("strategies", "random").__name__
+    'Random'
+    """
+    targets = known(kind)
+    target = targets.get(name, name)
+    if ":" not in target:
+        raise ConfigError(
+            f"There is no {_SINGULAR[kind]} called {name!r}: {did_you_mean(name, targets)}."
+        )
+    return load(target)
+
+
+def load(target: str) -> Any:
+    """Import `"module:attribute"`. Raises `ConfigError` when there is no such thing."""
+    module, _, attribute = target.partition(":")
+    try:
+        found: Any = import_module(module)
+        for part in attribute.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(
+            f"{target!r} cannot be imported ({error}): it must read MODULE:NAME, and the module "
+            f"must be installed or lie in the folder that archloom is started from."
+        ) from error
+    return found
+
+
+def name_of(kind: Kind, thing: Any) -> str:
+    """Give the name under which `find` gives the class or function back.
+
+    >>> from archloom.strategies import Random
+    >>> name_of("strategies", Random)
+    'random'
+    """
+    for name, target in known(kind).items():
+        if target.endswith(f":{thing.__qualname__}") and find(kind, name) is thing:
+            return name
+    return f"{thing.__module__}:{thing.__qualname__}"
+
+
+def summary(kind: Kind, name: str) -> str:
+    """Give the first line of the plug-in's docstring; why it cannot load where it cannot."""
+    try:
+        text = getattr(find(kind, name), "__doc__", None) or ""
+    except ConfigError as error:
+        return f"(cannot be loaded: {error})"
+    return text.strip().splitlines()[0] if text.strip() else ""

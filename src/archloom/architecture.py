@@ -11,7 +11,7 @@ from typing import Any, TypeAlias, cast
 
 from archloom.errors import InvalidArchitecture
 
-Value: TypeAlias = "None | bool | int | float | str | tuple[Value, ...]"
+Value: TypeAlias = "bool | int | float | str | tuple[Value, ...] | None"
 """What a choice may take: anything that JSON can hold and that does not change."""
 
 

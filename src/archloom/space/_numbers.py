@@ -162,10 +162,9 @@ class Floats:
     def near(self, value: Value) -> Iterator[float]:
         """Give the two values a tenth of the (log) span away from `value`, within the bounds."""
         here = self.share(value)
-        for share in (here - _JUMP, here + _JUMP):
-            there = self._at(min(max(share, 0.0), 1.0))
-            if there != value:
-                yield there
+        near = {self._at(here - _JUMP), self._at(here + _JUMP)} - {value}
+        # Between bounds as close as floats can be, a tenth of the span is no step at all.
+        yield from sorted(near) or {self.low, self.high} - {value}
 
     def values(self, points: int | None = None) -> Iterator[float]:
         """Give `points` evenly (log-)spaced values, both bounds included.

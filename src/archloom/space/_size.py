@@ -9,8 +9,8 @@ from enum import Enum
 from typing import TypeAlias
 
 from archloom.architecture import Value
-from archloom.space._plan import Node, Nodes, Plan
 from archloom.space._numbers import Floats, Integers
+from archloom.space._plan import Node, Nodes, Plan
 from archloom.space._tree import Domain, SomeOf, spot
 
 
@@ -24,11 +24,13 @@ _Openings: TypeAlias = tuple[frozenset[Node], ...]
 
 def size(plan: Plan, points: int | None = None) -> int | float:
     """Give the number of architectures; `points` limits the values of a number."""
-    if points is None:
+    if points is not None:
+        return _Census(plan, points, points).total()
+    one = _Census(plan, None, 1).total()
+    if any(isinstance(choice.domain, Floats) for choice in plan.labels.values()):
         # Whether an endless number can become active shows in what a second value of it adds.
-        one, two = (_Census(plan, None, endless).total() for endless in (1, 2))
-        return one if one == two else math.inf
-    return _Census(plan, points, points).total()
+        return one if one == _Census(plan, None, 2).total() else math.inf
+    return one
 
 
 class _Census:
@@ -104,7 +106,8 @@ class _Census:
             reach |= node.mask
         known = {label: value for label, value in known.items() if self._bits[label] & reach}
         marks = {label: _mark(value) for label, value in known.items()}
-        key = frozenset(part), frozenset(marks.items())
+        shape = self._shape(part[0]) if len(part) == 1 else frozenset(part)
+        key = shape, frozenset(marks.items())
         if key not in self._memo:
             self._memo[key] = self._fresh(part, known)
         return self._memo[key]
@@ -133,11 +136,7 @@ class _Census:
         return label, label in roots
 
     def _single(self, node: Node, known: _Known) -> int:
-        inner = 0
-        for nodes in node.opens:
-            for opened in nodes:
-                inner |= opened.mask
-        again = bool(inner & self._bits[node.label])
+        again = self._returns(node)
         if isinstance(node.domain, SomeOf) and not again:
             return self._subsets(node, node.domain, known)
         total = 0
@@ -145,6 +144,17 @@ class _Census:
             inside = {**known, node.label: value} if again else known
             total += ways * self._count(node.opened(value), inside)
         return total
+
+    def _shape(self, node: Node) -> object:
+        """Give what a single node's count hangs on: alike edges of a cell are counted once."""
+        domain = node.domain
+        if isinstance(domain, Integers | Floats) or self._returns(node):
+            return node
+        return (node.opens, domain.low, domain.high) if isinstance(domain, SomeOf) else node.opens
+
+    def _returns(self, node: Node) -> bool:
+        """Say whether a node's label may come up again in what it opens."""
+        return any(opened.mask & self._bits[node.label] for nodes in node.opens for opened in nodes)
 
     def _subsets(self, node: Node, domain: SomeOf, known: _Known) -> int:
         """Multiply, as polynomials in the number of chosen options, parts that share nothing."""

@@ -18,7 +18,7 @@ from archloom.space import _change, _size, _text, _walk
 from archloom.space._encode import Encoder
 from archloom.space._numbers import Floats
 from archloom.space._plan import Plan
-from archloom.space._tree import Choice, Domain, OneOf, Option
+from archloom.space._tree import Choice, Domain, OneOf, Option, choices_of
 
 _MANY = 10**15
 
@@ -45,11 +45,8 @@ class Space:
     choices: tuple[Choice, ...]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "choices", tuple(self.choices))
-        for choice in self.choices:
-            if not isinstance(choice, Choice):
-                raise SpaceError(f"A space is made of choices, got {choice!r}.")
-        self.__dict__["_plan"] = Plan(self.choices)
+        object.__setattr__(self, "choices", choices_of("A space", self.choices))
+        _ = self._plan  # a label conflict shows at once, not at first use
 
     @property
     def labels(self) -> Mapping[str, Choice]:
@@ -64,7 +61,7 @@ class Space:
     @cached_property
     def fingerprint(self) -> str:
         """A short hash of the whole tree, the same in every process."""
-        return _text.fingerprint(self.to_json())
+        return _text.fingerprint(self._canonical)
 
     @property
     def encoding(self) -> tuple[str, ...]:
@@ -202,11 +199,11 @@ class Space:
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Space):
-            return self is other or self.to_json() == other.to_json()
+            return self is other or self._canonical == other._canonical
         return NotImplemented
 
     def __hash__(self) -> int:
-        return hash(self.fingerprint)
+        return hash(self._canonical)
 
     def __repr__(self) -> str:
         size = self.size
@@ -219,6 +216,10 @@ class Space:
     @cached_property
     def _plan(self) -> Plan:
         return Plan(self.choices)
+
+    @cached_property
+    def _canonical(self) -> str:
+        return _text.canonical(self._plan)
 
     @cached_property
     def _labels(self) -> Mapping[str, Choice]:

@@ -40,9 +40,13 @@ def from_json(data: Mapping[str, Any]) -> tuple[Choice, ...]:
     return tuple(map(reader.choice, _field(data, "choices", list)))
 
 
-def fingerprint(data: Mapping[str, Any]) -> str:
-    """Give a short hash of JSON-like data that is the same in every process."""
-    text = json.dumps(data, sort_keys=True, separators=(",", ":"))
+def canonical(plan: Plan) -> str:
+    """Give the one text of a space; equal spaces have equal texts, and 1, 1.0, True differ."""
+    return json.dumps(to_json(plan), sort_keys=True, separators=(",", ":"))
+
+
+def fingerprint(text: str) -> str:
+    """Give a short hash of a text that is the same in every process."""
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

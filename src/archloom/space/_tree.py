@@ -36,7 +36,7 @@ class Option:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "value", as_value(self.value))
-        object.__setattr__(self, "opens", tuple(self.opens))
+        object.__setattr__(self, "opens", choices_of("An option", self.opens))
         object.__setattr__(self, "token", token(self.value))
 
 
@@ -245,6 +245,17 @@ class Choice:
                 f"Choice {self.label!r} needs a domain (OneOf, SomeOf, Integers or Floats), "
                 f"got {self.domain!r}."
             )
+
+
+def choices_of(owner: str, choices: Iterable[Choice]) -> tuple[Choice, ...]:
+    """Give choices as a tuple. Raises `SpaceError` when there is anything else among them."""
+    if isinstance(choices, Choice):
+        raise SpaceError(f"{owner} takes a tuple of choices, got one alone: ({choices.label!r},).")
+    made = tuple(choices)
+    for choice in made:
+        if not isinstance(choice, Choice):
+            raise SpaceError(f"{owner} takes choices, got {choice!r}.")
+    return made
 
 
 def _checked(options: Iterable[Option]) -> tuple[Option, ...]:

@@ -1,0 +1,97 @@
+"""Strategy: says which architecture to try next."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+from archloom.errors import ConfigError
+from archloom.objective import Objective
+from archloom.space import Space
+from archloom.trial import Proposal, Trial
+
+
+class Strategy(ABC):
+    """Which architecture to try next, learned only from the trials that it is told.
+
+    Write one as a dataclass whose fields are its settings, `seed: int | None = None` among them.
+    Two rules make a search resumable without storing the strategy: `ask` changes nothing, and what
+    it answers depends on the settings, the number and the told trials alone. The published
+    `archloom.testing.StrategyContract` tests both.
+
+    >>> from dataclasses import dataclass
+    >>> @dataclass
+    ... class Blind(Strategy):
+    ...     seed: int | None = None
+    ...
+    ...     def ask(self, number):
+    ...         return Proposal(self._space.sample(self._rng(number)))
+    ...
+    ...     def tell(self, trial):
+    ...         pass
+    """
+
+    seed: int | None = None
+    _space: Space
+    _objective: Objective
+    _entropy: int
+
+    def setup(self, space: Space, objective: Objective, seed: int) -> None:
+        """Start anew on a space: forget all told trials. The strategy's own seed, if set, wins.
+
+        Overriding methods call this one and then clear their own state.
+        """
+        self._space = space
+        self._objective = objective
+        self._entropy = checked_seed(seed if self.seed is None else self.seed)
+
+    @abstractmethod
+    def ask(self, number: int) -> Proposal | None:
+        """Give the proposal for trial `number`, or None when nothing is left to try."""
+
+    @abstractmethod
+    def tell(self, trial: Trial) -> None:
+        """Take note of a trial: called when it starts and again when it ends, however it ends."""
+
+    def _rng(self, number: int) -> np.random.Generator:
+        """Give the random numbers of one `ask`."""
+        return np.random.default_rng([self._entropy, number])
+
+    def _gain(self, trial: Trial) -> float | None:
+        """Give the objective's value with larger being better, None for a trial without a score.
+
+        NaN counts as minus infinity.
+
+        Raises:
+            ConfigError: when a scored trial did not report the objective's metric.
+        """
+        if not trial.state.scored:
+            return None
+        metric = self._objective.metric
+        if metric not in trial.metrics:
+            raise ConfigError(
+                f"The objective's metric must be reported by every trial, but trial "
+                f"{trial.number} gave no {metric!r}. It reported: "
+                f"{', '.join(sorted(trial.metrics)) or 'nothing'}."
+            )
+        return self._objective.gain(trial.metrics[metric])
+
+
+def checked_seed(seed: int) -> int:
+    """Give the seed back. Raises `ConfigError` unless it is a whole number from 0 on."""
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise ConfigError(f"A seed must be an int of at least 0, got {seed!r}.")
+    return int(seed)
+
+
+def check_whole(name: str, value: int, low: int = 1) -> None:
+    """Raise `ConfigError` unless a setting is an int of at least `low`."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < low:
+        raise ConfigError(f"{name} must be an int of at least {low}, got {value!r}.")
+
+
+def check_flag(name: str, value: bool) -> None:
+    """Raise `ConfigError` unless a setting is True or False."""
+    if not isinstance(value, bool):
+        raise ConfigError(f"{name} must be true or false, got {value!r}.")

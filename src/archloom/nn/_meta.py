@@ -1,0 +1,85 @@
+"""Building on the meta device: shapes without memory, and without the cost of initialisation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final, TypeVar
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+from archloom.errors import SpaceError
+
+T = TypeVar("T")
+
+CODE_ERRORS: Final = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    NameError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What a mistake in the code of a space raises; an interrupt or a full memory is none."""
+
+_FILLS: Final = frozenset({"uniform_", "normal_", "fill_", "zero_", "erfinv_", "mul_", "add_"})
+_EMPTY: Final = {torch.randn: torch.empty, torch.rand: torch.empty}
+
+
+class _NoInit(TorchFunctionMode):
+    """Skip the filling of meta tensors: they hold nothing.
+
+    The first random fill on the meta device loads torch's compiler (over a second, cold), which
+    a trace has no use for.
+    """
+
+    def __torch_function__(
+        self,
+        func: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, "__module__", "") == "torch.nn.init" or func.__name__ in _FILLS:
+            target = args[0] if args else kwargs.get("tensor")
+            if isinstance(target, torch.Tensor) and target.is_meta:
+                return target
+        if func in _EMPTY and not {"device", "generator", "out"} & kwargs.keys():
+            func = _EMPTY[func]
+        return func(*args, **kwargs)
+
+
+@contextmanager
+def on_meta() -> Iterator[None]:
+    """Make what is built inside live on the meta device, uninitialised."""
+    with torch.device("meta"), _NoInit():
+        yield
+
+
+@contextmanager
+def on_cpu() -> Iterator[None]:
+    """Make what is built inside live on the CPU, and leave torch's random state as it was."""
+    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+        yield
+
+
+def without_data(make: Callable[[], T]) -> T:
+    """Call `make` on the meta device, or on the CPU when it needs real values.
+
+    A constructor that reads numbers out of a tensor cannot run on the meta device. Whatever goes
+    wrong there is tried again on the CPU, whose errors are the ones worth reading.
+    """
+    try:
+        with on_meta():
+            return make()
+    except SpaceError as error:
+        if not isinstance(error.__cause__, CODE_ERRORS):
+            raise
+    except CODE_ERRORS:
+        pass
+    with on_cpu():
+        return make()

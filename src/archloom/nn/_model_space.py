@@ -1,0 +1,289 @@
+"""ModelSpace: a space function with its settings, and its readings."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import math
+from collections.abc import Callable, Mapping
+from functools import cached_property, partial
+from types import MappingProxyType
+from typing import Any, Final, TypeAlias, cast, final, overload
+
+import torch
+from torch import nn
+
+from archloom.architecture import Architecture
+from archloom.errors import ConfigError, SpaceError, did_you_mean
+from archloom.nn._fixed import TRAIN_SCOPE, fixed
+from archloom.nn._meta import without_data
+from archloom.nn._names import name_of
+from archloom.nn._pick import Pick, as_domain
+from archloom.nn._trace import Trace, trace
+from archloom.nn._verify import Example, verify
+from archloom.space import Choice, Domain, Space
+
+SpaceFunction: TypeAlias = Callable[..., nn.Module]
+
+HINTS: Final = ("channels", "classes", "shape", "features")
+"""The settings that a task can fill in."""
+
+
+@overload
+def model_space(function: SpaceFunction, /) -> ModelSpace: ...
+
+
+@overload
+def model_space(*, name: str) -> Callable[[SpaceFunction], ModelSpace]: ...
+
+
+def model_space(
+    function: SpaceFunction | None = None, /, *, name: str | None = None
+) -> ModelSpace | Callable[[SpaceFunction], ModelSpace]:
+    """Make a `ModelSpace` of a function `f(pick, **settings) -> nn.Module`.
+
+    A class whose `__init__` takes the pick first will do as well.
+
+    Args:
+        function: what is decorated.
+        name: where other processes find it, if not where it is defined: "package:name", say, for
+            what a package defines in a private module.
+
+    >>> @model_space
+    ... def tiny(pick, classes=2):
+    ...     return nn.Linear(4, pick.value("width", [8, 16]) * classes)
+    >>> tiny(classes=3).build({"width": 8}).out_features
+    24
+    """
+    if function is None:
+        return lambda function: _decorated(function, name)
+    return function if isinstance(function, ModelSpace) else _decorated(function, name)
+
+
+def _decorated(function: SpaceFunction, name: str | None) -> ModelSpace:
+    if not callable(function) or not _parameters(function):
+        raise ConfigError(
+            f"A model space is a function whose first parameter is the pick, got {function!r}."
+        )
+    space = ModelSpace(function, name or name_of(function))
+    if isinstance(function, type):
+        # The module's name for the class now gives the space; pickle must find the class itself.
+        function.__qualname__ = f"{function.__qualname__}.function"
+    return space
+
+
+@final
+class ModelSpace:
+    """A space function with some of its settings bound. Never changes; two equal ones are one.
+
+    Made by `@model_space` or `load_space`. Called with settings it gives a new one; called with
+    a pick it builds a part of a larger space.
+
+    Attributes:
+        name: where another process finds it: "module:function", "file.py:function" or a YAML file.
+        settings: what was set, as JSON can hold it (lists become tuples); defaults do not appear.
+        function: the function (or class) itself.
+    """
+
+    def __init__(
+        self,
+        function: SpaceFunction,
+        name: str,
+        settings: Mapping[str, Any] | None = None,
+        extra: Mapping[str, Domain] | None = None,
+    ) -> None:
+        self.function = function
+        self.name = name
+        self.settings: Mapping[str, Any] = MappingProxyType(dict(settings or {}))
+        self._extra = dict(extra or {})
+        self.__doc__ = function.__doc__
+        self.__name__ = getattr(function, "__name__", name)
+        self.__module__ = function.__module__
+        self.__wrapped__ = function
+
+    @overload
+    def __call__(self, /, **settings: Any) -> ModelSpace: ...
+
+    @overload
+    def __call__(self, pick: Pick, /, **settings: Any) -> nn.Module: ...
+
+    def __call__(self, pick: Pick | None = None, /, **settings: Any) -> ModelSpace | nn.Module:
+        for setting in settings:
+            if not self.accepts(setting):
+                known = [p.name for p in _parameters(self.function)[1:]]
+                raise ConfigError(
+                    f"{self.__name__} has no setting {setting!r}: {did_you_mean(setting, known)}."
+                )
+        if pick is not None:
+            return self.function(pick, **{**self.settings, **settings})
+        plain = {setting: _plain(setting, value) for setting, value in settings.items()}
+        return ModelSpace(self.function, self.name, {**self.settings, **plain}, self._extra)
+
+    @cached_property
+    def space(self) -> Space:
+        """The choices, found by running the function once without data (see `pick`)."""
+        return self._trace.space
+
+    def build(
+        self, architecture: Architecture | Mapping[str, Any], device: str | torch.device = "cpu"
+    ) -> nn.Module:
+        """Give the model of one architecture: plain torch, nothing of archloom inside.
+
+        Its weights come from torch's global random state, the same for every device. On "meta"
+        it has shapes but no weights, and costs next to nothing.
+
+        Raises:
+            InvalidArchitecture: when the architecture is not a point of the space.
+            UnknownChoice, UnusedChoice, LabelConflict: when the function's choices hang on each
+                other in a way that the trace could not see.
+        """
+        if not isinstance(architecture, Architecture):
+            architecture = Architecture(architecture)
+        self.space.check(architecture)
+        make = partial(fixed, self._read, self._trace, architecture)
+        if torch.device(device).type == "meta":
+            return without_data(make).model.to("meta")
+        with torch.device("cpu"):
+            return make().model.to(device)
+
+    def verify(self, example: Example, output_shape: tuple[int, ...] | None = None) -> None:
+        """Try every option of every choice on the meta device, before any training.
+
+        Args:
+            example: a batch of at least 2 samples: a tensor `x` for models called as `model(x)`,
+                a tuple for `model(*xs)`, a dict for `model(**xs)`. Only shapes and dtypes count.
+            output_shape: what the model must give, batch included; not checked when None.
+
+        Raises:
+            SpaceError: naming the label and the option that cannot be built or run, whose output
+                differs in shape from the other options', or that gives another `output_shape`.
+        """
+        verify(self._read, self._trace, example, output_shape)
+
+    def accepts(self, setting: str) -> bool:
+        """Say whether the function has a parameter of that name."""
+        parameters = _parameters(self.function)[1:]
+        return any(p.name == setting or p.kind is p.VAR_KEYWORD for p in parameters)
+
+    def with_hints(self, hints: Mapping[str, Any]) -> ModelSpace:
+        """Fill in `channels`, `classes`, `shape` and `features` where accepted and not set yet.
+
+        >>> from archloom.zoo import small_cnn
+        >>> dict(small_cnn(classes=3).with_hints({"classes": 10, "shape": [1, 8, 8]}).settings)
+        {'classes': 3, 'shape': (1, 8, 8)}
+        """
+        wanted = {
+            hint: hints[hint]
+            for hint in HINTS
+            if hint in hints and hint not in self.settings and self.accepts(hint)
+        }
+        return self(**wanted) if wanted else self
+
+    def joint(self, **domains: Any) -> ModelSpace:
+        """Search training settings together with the architecture.
+
+        Each becomes a choice `train.<name>`, which the `Train` estimator reads and a build ignores.
+
+        >>> from archloom.space import log_uniform
+        >>> from archloom.zoo import small_cnn
+        >>> small_cnn.joint(lr=log_uniform(1e-4, 1e-1)).space.labels["train.lr"].kind
+        'value'
+        """
+        extra = {f"{TRAIN_SCOPE}{name}": as_domain(name, d) for name, d in domains.items()}
+        return ModelSpace(self.function, self.name, self.settings, {**self._extra, **extra})
+
+    def to_json(self) -> dict[str, Any]:
+        """Give a dict that `json.dumps` takes, and that another process can make the space from."""
+        choices = tuple(Choice(label, "value", d) for label, d in self._extra.items())
+        data: dict[str, Any] = {"name": self.name, "settings": _listed(dict(self.settings))}
+        if choices:
+            data["joint"] = Space(choices).to_json()
+        return data
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> ModelSpace:
+        """Load the space that `to_json` described.
+
+        Raises:
+            ConfigError: when it is not found, or no longer has those settings.
+        """
+        from archloom.nn._load import load_space
+
+        found = load_space(data["name"], **data.get("settings", {}))
+        extra = Space.from_json(data["joint"]).choices if "joint" in data else ()
+        return cls(found.function, data["name"], found.settings, {c.label: c.domain for c in extra})
+
+    @cached_property
+    def _trace(self) -> Trace:
+        return trace(self._read, self._extra)
+
+    def _read(self, pick: Pick) -> nn.Module:
+        missing = [
+            p.name
+            for p in _parameters(self.function)[1:]
+            if p.default is p.empty
+            and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)
+            and p.name not in self.settings
+        ]
+        if missing:
+            raise ConfigError(
+                f"{self.__name__} needs a value for {', '.join(map(repr, missing))}: "
+                f"{self.__name__}({missing[0]}=...)."
+            )
+        model = self.function(pick, **self.settings)
+        if not isinstance(model, nn.Module):
+            raise SpaceError(
+                f"{self.__name__} must return an nn.Module, got {model!r}: is a return missing?"
+            )
+        return model
+
+    def __repr__(self) -> str:
+        bound = ", ".join(f"{name}={value!r}" for name, value in self.settings.items())
+        return f"<ModelSpace {self.name}({bound})>"
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, ModelSpace):
+            return self._text == other._text
+        return NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    @property
+    def _text(self) -> str:
+        return json.dumps(self.to_json(), sort_keys=True)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ModelSpace.from_json, (self.to_json(),)
+
+    def __copy__(self) -> ModelSpace:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> ModelSpace:
+        return self
+
+
+def _parameters(function: SpaceFunction) -> list[inspect.Parameter]:
+    return list(inspect.signature(function).parameters.values())
+
+
+def _plain(setting: str, value: Any) -> Any:
+    """Give the setting as JSON holds it, with tuples for lists."""
+    if hasattr(value, "item") and getattr(value, "shape", None) == ():
+        value = value.item()
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    if isinstance(value, list | tuple):
+        return tuple(_plain(setting, item) for item in value)
+    if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+        return {key: _plain(setting, item) for key, item in value.items()}
+    raise ConfigError(
+        f"The setting {setting!r} must be something that JSON can hold, so that other processes "
+        f"can build the same model, got {value!r} of type {type(value).__name__}."
+    )
+
+
+def _listed(settings: dict[str, Any]) -> dict[str, Any]:
+    return cast("dict[str, Any]", json.loads(json.dumps(settings)))

@@ -1,0 +1,24 @@
+"""What the spaces for images have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from archloom.errors import ConfigError
+
+
+def checked_image(space: str, shape: Sequence[int]) -> tuple[int, int, int]:
+    """Give channels, height and width, or raise `ConfigError`."""
+    if len(shape) != 3 or min(shape) < 1:
+        raise ConfigError(
+            f"{space} needs images of shape (channels, height, width), got {tuple(shape)}. "
+            f"For other data take mlp, or write a space of your own."
+        )
+    channels, height, width = shape
+    return channels, height, width
+
+
+def stem_stride(height: int, width: int) -> int:
+    """Give the step of the first convolution, so that large images cost like small ones."""
+    smaller = min(height, width)
+    return 1 if smaller < 48 else 2 if smaller < 128 else 4

@@ -1,0 +1,8 @@
+"""Trained models as files that other programs read: PyTorch, torch.export, ONNX."""
+
+from __future__ import annotations
+
+from archloom.export._export import FORMATS, export_model
+from archloom.export._normalise import normalised
+
+__all__ = ["FORMATS", "export_model", "normalised"]

@@ -83,7 +83,7 @@ def dominates(
 
 
 _COMPARE = {"<=": operator.le, ">=": operator.ge, "<": operator.lt, ">": operator.gt}
-_NUMBER = r"[+-]?(?:(?:\d{1,3}(?:,\d{3})+|\d[\d_]*)(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,2})?"
+_NUMBER = r"[+-]?(?:(?:\d{1,3}(?:,\d{3})+|\d[\d_]*)(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,3})?"
 _CONSTRAINT = re.compile(rf"^\s*([A-Za-z_][\w.]*)\s*(<=|>=|<|>)\s*({_NUMBER})\s*$")
 
 
@@ -106,13 +106,14 @@ class Constraint:
         if isinstance(text, Constraint):
             return text
         found = _CONSTRAINT.match(text)
-        if not found:
+        metric, comparison, number = found.groups() if found else ("", "", "inf")
+        limit = float(number.replace("_", "").replace(",", ""))
+        if not math.isfinite(limit):
             raise ConfigError(
                 f"A constraint reads METRIC <= NUMBER (or >=, <, >), "
                 f"such as 'params <= 100_000', got {text!r}."
             )
-        metric, comparison, number = found.groups()
-        return cls(metric, comparison, float(number.replace("_", "").replace(",", "")))  # type: ignore[arg-type]
+        return cls(metric, comparison, limit)  # type: ignore[arg-type]
 
     def holds(self, metrics: Mapping[str, float]) -> bool:
         """Say whether the metric keeps the limit. Raises `KeyError` when it is missing."""

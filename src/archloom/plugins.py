@@ -34,6 +34,8 @@ BUILT_IN: Mapping[Kind, Mapping[str, str]] = {
     "estimators": {
         "train": "archloom.estimators:Train",
         "cost": "archloom.estimators:Cost",
+        "combine": "archloom.estimators:Combined",
+        "repeat": "archloom.estimators:Repeat",
     },
     "data": {
         "digits": "archloom.task:digits",

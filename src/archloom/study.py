@@ -118,7 +118,10 @@ class Study:
         self._counts[trial.stage, before.state] -= 1
         self._counts[trial.stage, trial.state] += 1
         self.seconds += trial.seconds - before.seconds
-        self._told.append(trial)
+        if trial.state is State.REJECTED and self._told[-1] is before:
+            self._told[-1] = trial  # its start and its end are one moment
+        else:
+            self._told.append(trial)
 
     # -- the run -----------------------------------------------------------------------------
 
@@ -143,7 +146,10 @@ class Study:
         return found[-1].data if found else None
 
     def told(self, stage: str) -> list[Trial]:
-        """What a strategy was told, in order: each trial at its start and again at its end."""
+        """What a strategy was told, in order: each trial at its start and again at its end.
+
+        A trial that was rejected at once is told once.
+        """
         return [trial for trial in self._told if trial.stage == stage]
 
     # -- the trials --------------------------------------------------------------------------

@@ -1,0 +1,190 @@
+"""Show a run while it goes: a live display on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from archloom.errors import ConfigError
+from archloom.journal import Event, Finished, Noted, Reported, Started
+from archloom.objective import Objective
+from archloom.study import Study
+from archloom.trial import State, Trial
+
+Watch = Callable[[Event, Study], None]
+_STYLE = {State.DONE: "green", State.STOPPED: "yellow", State.FAILED: "red"}
+
+
+@contextmanager
+def watcher(
+    progress: str | bool | Watch, header: Mapping[str, Any], study: Study
+) -> Iterator[Watch]:
+    """Give what a run calls with each event: a display, the user's own function, or nothing.
+
+    Raises:
+        ConfigError: for anything but "auto", "live", "lines", True, False or a callable.
+    """
+    if callable(progress):
+        yield progress
+        return
+    if progress is False or progress == "none":
+        yield lambda event, study: None
+        return
+    if progress not in ("auto", "live", "lines", True):
+        raise ConfigError(
+            f"progress is 'auto', 'live', 'lines', False or a function, got {progress!r}."
+        )
+    console = Console(stderr=True, highlight=False)
+    view = _View(console, header, study)
+    live = console.is_terminal if progress in ("auto", True) else progress == "live"
+    if not live:
+        yield view.take
+        return
+    with Live(view, console=console, refresh_per_second=4, transient=True):
+        yield view.take
+
+
+class _View:
+    """What the display knows; rich asks it to draw itself a few times a second."""
+
+    def __init__(self, console: Console, header: Mapping[str, Any], study: Study) -> None:
+        self._console = console
+        self._study = study
+        self._stages = {stage["name"]: stage for stage in header["stages"]}
+        self._goal = Objective.parse(header["objectives"][0])
+        self._objective = self._goal.metric
+        self._best: Trial | None = None
+        for trial in study.trials():
+            self._challenge(trial)
+        self._began = time.monotonic()
+        self._stage: str | None = None
+        self._at_start = 0.0
+        self._current: int | None = None
+        for trial in study.trials(None, State.RUNNING):
+            self._enter(trial)
+
+    def take(self, event: Event, study: Study) -> None:
+        self._study = study
+        match event:
+            case Started():
+                self._enter(study[event.number])
+            case Reported():
+                if self._current is None:
+                    self._enter(study[event.number])
+            case Finished():
+                self._current = None
+                self._challenge(study[event.number])
+                self._print_trial(study[event.number])
+            case Noted("stage-end"):
+                self._say(f"{event.data['stage']}: {event.data['reason']}")
+            case Noted("measured"):
+                self._say(f"measured {event.data['key']}: {_short(event.data['value'])}")
+            case Noted("test"):
+                scores = _short(event.data["metrics"])
+                self._say(f"test of trial {event.data['trial']}: {scores}", "bold")
+
+    def _enter(self, trial: Trial) -> None:
+        self._current = trial.number
+        if trial.stage != self._stage:
+            self._stage, self._began = trial.stage, time.monotonic()
+            self._at_start = self._done()
+
+    def _say(self, text: str, style: str = "dim") -> None:
+        self._console.print(Text(text, style=style), soft_wrap=True)
+
+    def _print_trial(self, trial: Trial) -> None:
+        if trial.state is State.REJECTED:
+            return
+        value = trial.metrics.get(self._objective)
+        new = " *" if self._best is not None and self._best.number == trial.number else "  "
+        score = f"{self._objective} {value:.4f}" if value is not None else str(trial.state)
+        text = f"{trial.stage} {trial.number:>4}{new} {score}  {trial.seconds:6.1f} s"
+        if trial.error:
+            text += f"  {trial.error.splitlines()[-1][:100]}"
+        elif not self._console.is_terminal:
+            text += f"  {self._counts()}"
+        self._say(text, _STYLE.get(trial.state, "dim"))
+
+    # -- what is drawn -----------------------------------------------------------------------
+
+    def __rich__(self) -> Group | Text:
+        if self._stage is None:
+            return Text("checking the space and the data ...", style="dim")
+        stage = self._stages.get(self._stage, {})
+        total = stage.get("trials") or stage.get("top") or 1
+        done = self._done()
+        grid = Table.grid(padding=(0, 2))
+        grid.add_row(
+            Text(self._stage, style="bold cyan"),
+            ProgressBar(total=total, completed=done, width=30),
+            Text(self._counts()),
+        )
+        return Group(grid, Text(self._line()))
+
+    def _counts(self) -> str:
+        stage = self._stages.get(self._stage or "", {})
+        total = stage.get("trials") or stage.get("top") or 1
+        ended = self._ended()
+        return f"{ended}/{total} trials, {self._time_left(total)}"
+
+    def _line(self) -> str:
+        parts = []
+        if self._best is not None:
+            score = f"{self._best.metrics[self._objective]:.4f}"
+            parts.append(f"best {self._objective} {score} (trial {self._best.number})")
+        if self._current is not None:
+            trial = self._study[self._current]
+            epochs = self._epochs(trial)
+            step = trial.curve[-1][0] if trial.curve else 0
+            last = trial.curve[-1][1].get(self._objective) if trial.curve else None
+            now = f"trial {trial.number}: epoch {step}" + (f"/{epochs}" if epochs else "")
+            parts.append(now + (f", {self._objective} {last:.4f}" if last is not None else ""))
+        return "   ".join(parts)
+
+    def _challenge(self, trial: Trial) -> None:
+        value = trial.metrics.get(self._objective) if trial.state.scored else None
+        if value is not None and (
+            self._best is None or self._goal.better(value, self._best.metrics[self._objective])
+        ):
+            self._best = trial
+
+    def _ended(self) -> int:
+        counted = (State.DONE, State.STOPPED, State.FAILED)
+        return self._study.count(self._stage, *counted)
+
+    def _done(self) -> float:
+        """Trials ended in this stage, with the running one counted by its share of epochs."""
+        part = 0.0
+        if self._current is not None and self._study[self._current].curve:
+            trial = self._study[self._current]
+            epochs = self._epochs(trial)
+            part = min(trial.curve[-1][0] / epochs, 0.99) if epochs else 0.0
+        return self._ended() + part
+
+    def _epochs(self, trial: Trial) -> int | None:
+        if trial.epochs is not None:
+            return trial.epochs
+        epochs = (self._stages.get(trial.stage, {}).get("estimator") or {}).get("epochs")
+        return int(epochs) if epochs else None
+
+    def _time_left(self, total: int) -> str:
+        progressed = self._done() - self._at_start
+        if progressed <= 0:
+            return "time left unknown yet"
+        seconds = (time.monotonic() - self._began) / progressed * max(total - self._done(), 0)
+        minutes, rest = divmod(round(seconds), 60)
+        return f"about {minutes}:{rest:02d} left"
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{k} {_short(v)}" for k, v in value.items())
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

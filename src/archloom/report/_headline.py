@@ -1,0 +1,78 @@
+"""The section on top: how well, how many, how long."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from archloom.report._context import Context
+from archloom.report._format import DASH, duration, number, text
+from archloom.report._html import facts, section, tiles
+from archloom.report._table import tests
+from archloom.trial import State
+
+
+def headline(context: Context) -> str:
+    """How well, how many, how long; and what was searched on what."""
+    parts = [tiles(_tiles(context)), facts(_facts(context))]
+    return section("summary", "Summary", *parts)
+
+
+def _tiles(context: Context) -> list[tuple[str, str, str]]:
+    study, best = context.study, context.winner
+    objective = study.objectives[0]
+    found = []
+    if best is not None:
+        score = number(best.metrics.get(objective.metric, math.nan))
+        found.append((f"Best {objective.metric}", score, f"validation, trial {best.number}"))
+        test = tests(study).get(best.number, {})
+        name = objective.metric if objective.metric in test else next(iter(test), None)
+        if name is not None:
+            found.append((f"Test {name}", number(test[name]), "opened once, at the end"))
+    else:
+        found.append((f"Best {objective.metric}", DASH, "no trial is scored yet"))
+    states = Counter(trial.state for trial in study.trials())
+    others = [f"{states[s]} {s}" for s in State if s is not State.DONE and states[s]]
+    found.append(("Trials done", f"{states[State.DONE]:,}", ", ".join(others) or "none failed"))
+    found.append(("Time in trials", duration(study.seconds), _per_trial(context)))
+    return found
+
+
+def _per_trial(context: Context) -> str:
+    times = sorted(trial.seconds for trial in context.study.trials() if trial.state.scored)
+    return f"median {duration(times[len(times) // 2])} a trial" if times else ""
+
+
+def _facts(context: Context) -> list[tuple[str, str]]:
+    header = context.header
+    sizes = [(name, header("task", name)) for name in ("train", "valid", "test")]
+    split = ", ".join(f"{size:,} {name}" for name, size in sizes if isinstance(size, int))
+    space = header("space", "size")
+    points = f"{space:,} architectures" if isinstance(space, int) else ""
+    versions = header("versions") or {}
+    machine = header("machine") or {}
+    return [
+        ("Objectives", _listed([str(objective) for objective in context.study.objectives])),
+        ("Constraints", _listed(header("constraints"))),
+        ("Data", _listed([header("task", "name"), split])),
+        ("Input", _listed([_shape(header("task", "shape")), _classes(header("task", "classes"))])),
+        ("Space", _listed([header("space", "name"), points])),
+        ("Stages", _listed([stage.get("name") for stage in header("stages") or []], " → ")),
+        ("Seed", text(header("seed"))),
+        ("Versions", _listed([f"{name} {version}" for name, version in versions.items()])),
+        ("Machine", _listed([f"{name}: {value}" for name, value in machine.items()])),
+    ]
+
+
+def _shape(shape: Any) -> str:
+    return " × ".join(map(str, shape)) if isinstance(shape, list | tuple) else text(shape)
+
+
+def _classes(count: Any) -> str:
+    return f"{count} classes" if count else ""
+
+
+def _listed(values: Sequence[Any] | None, separator: str = ", ") -> str:
+    return separator.join(shown for value in values or () if (shown := text(value)))

@@ -1,0 +1,26 @@
+"""Estimators: how good an architecture is, and what it costs."""
+
+from __future__ import annotations
+
+from archloom.estimators._base import Candidate, Estimator, checked_metrics
+from archloom.estimators._check import check_estimator
+from archloom.estimators._combine import Combined, combine
+from archloom.estimators._cost import Cost
+from archloom.estimators._describe import describe, from_config, rebuild_estimator
+from archloom.estimators._repeat import Repeat
+from archloom.estimators._train import Train
+
+__all__ = [
+    "Candidate",
+    "Combined",
+    "Cost",
+    "Estimator",
+    "Repeat",
+    "Train",
+    "check_estimator",
+    "checked_metrics",
+    "combine",
+    "describe",
+    "from_config",
+    "rebuild_estimator",
+]

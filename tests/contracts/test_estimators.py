@@ -1,0 +1,77 @@
+"""Every built-in estimator keeps the contract of estimators."""
+
+from __future__ import annotations
+
+from archloom.estimators import Candidate, Combined, Cost, Estimator, Repeat, Train, combine
+from archloom.plugins import BUILT_IN, find
+from archloom.testing import EstimatorContract
+
+
+class TestTrain(EstimatorContract):
+    reports_an_epoch = 1
+
+    def make(self) -> Estimator:
+        return Train(epochs=2, batch_size=16)
+
+
+class TestTrainWithAllItHas(EstimatorContract):
+    reports_an_epoch = 1
+
+    def make(self) -> Estimator:
+        return Train(
+            optimizer="sgd",
+            schedule="cosine",
+            warmup=0.1,
+            batch_size=8,
+            augment=True,
+            label_smoothing=0.1,
+            fraction=0.5,
+            clip=1.0,
+            monitor="auc",
+        )
+
+
+class TestCost(EstimatorContract):
+    def make(self) -> Estimator:
+        return Cost(latency=True, batch=2, repeats=3)
+
+
+class TestCombined(EstimatorContract):
+    reports_an_epoch = 1
+
+    def make(self) -> Estimator:
+        return combine(Train(batch_size=16), Cost())
+
+
+class TestRepeat(EstimatorContract):
+    reports_an_epoch = 3
+
+    def make(self) -> Estimator:
+        return Repeat(Train(batch_size=16), times=3)
+
+
+class TestRepeatOfCombined(EstimatorContract):
+    reports_an_epoch = 2
+
+    def make(self) -> Estimator:
+        return Repeat(combine(Train(batch_size=16), Cost()), times=2)
+
+
+def layers(candidate: Candidate) -> dict[str, float]:
+    """A user's own estimator."""
+    return {"layers": len(list(candidate.build().children()))}
+
+
+class TestFunction(EstimatorContract):
+    def make(self) -> Estimator:
+        return layers
+
+
+def test_every_built_in_estimator_is_listed() -> None:
+    tested = {
+        type(contract().make())
+        for contract in EstimatorContract.__subclasses__()
+        if contract.__module__ == __name__
+    }
+    assert tested >= {find("estimators", name) for name in BUILT_IN["estimators"]}
+    assert Combined in tested

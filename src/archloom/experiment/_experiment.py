@@ -1,0 +1,255 @@
+"""Experiment: stages in order over one run folder, that can be killed and goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from archloom.errors import ConfigError, RunError
+from archloom.experiment._best import save_best
+from archloom.experiment._header import describe_run, require_same
+from archloom.journal import JOURNAL_FILE, Event, SqliteJournal
+from archloom.nn import ModelSpace
+from archloom.objective import Constraint, Objective
+from archloom.progress import watcher
+from archloom.stages import Lab, Limits, Stage, load_trial
+from archloom.stages import rebuild as rebuild_stage
+from archloom.study import Study
+from archloom.task import Inputs, Task
+from archloom.task import rebuild as rebuild_task
+from archloom.trial import Trial
+
+
+class Experiment:
+    """Run `stages` in order on a task, with everything recorded in `folder`.
+
+    Calling `run` again on the same folder goes on where the record ends, whatever ended the
+    process; on a finished run it changes nothing. Only `trials` and `minutes` may differ.
+
+    Args:
+        space: the model space; settings such as `shape` and `classes` that it takes and that were
+            not set come from the task.
+        objectives: metrics, the first one leads the search; `"min params"` minimises.
+        constraints: limits on costs such as `"params <= 100_000"`, checked before training.
+        minutes: a budget of trial time, after which no new trial of the search begins.
+        device: `"auto"` takes a CUDA device if there is one, else the CPU.
+        max_failures: how many trials may fail in a row before the run stops with the reason.
+        progress: `"auto"` shows a live display on a terminal and plain lines elsewhere; False
+            shows nothing; a callable gets every event and the study.
+
+    Example:
+        >>> import tempfile
+        >>> from archloom import BlackBox, Random, Train
+        >>> from archloom.task import digits
+        >>> from archloom.zoo import mlp
+        >>> folder = tempfile.mkdtemp()
+        >>> search = BlackBox(Random(), Train(epochs=1), trials=2)
+        >>> experiment = Experiment(mlp, digits(), [search], folder, progress=False)
+        >>> len(experiment.run())
+        2
+    """
+
+    def __init__(
+        self,
+        space: ModelSpace,
+        task: Task,
+        stages: Sequence[Stage],
+        folder: str | Path,
+        *,
+        objectives: Sequence[str | Objective] = ("accuracy",),
+        constraints: Sequence[str | Constraint] = (),
+        seed: int = 0,
+        minutes: float | None = None,
+        device: str = "auto",
+        max_failures: int = 5,
+        progress: str | bool | Callable[[Event, Study], None] = "auto",
+    ) -> None:
+        self.space = space.with_hints(task.hints)
+        self.task = task
+        self.stages = tuple(stages)
+        self.folder = Path(folder)
+        self.objectives = tuple(Objective.parse(o) for o in objectives)
+        self.constraints = tuple(Constraint.parse(c) for c in constraints)
+        self.seed = seed
+        self.limits = Limits(minutes, max_failures)
+        self.device = _device(device)
+        self.device_name = device
+        self._progress = progress
+        self._check_settings()
+
+    def _check_settings(self) -> None:
+        if not self.stages:
+            raise ConfigError("An experiment needs at least one stage, such as BlackBox(...).")
+        if not self.objectives:
+            raise ConfigError("An experiment needs at least one objective, such as 'accuracy'.")
+        names = [stage.name for stage in self.stages]
+        if len(set(names)) < len(names):
+            raise ConfigError(
+                f"Each stage needs a name of its own, got {names}: pass name= to one of them."
+            )
+        if self.limits.minutes is not None and self.limits.minutes <= 0:
+            raise ConfigError(f"minutes must be positive, got {self.limits.minutes}.")
+        if self.limits.failures < 1:
+            raise ConfigError(f"max_failures must be at least 1, got {self.limits.failures}.")
+
+    @classmethod
+    def resume(
+        cls,
+        folder: str | Path,
+        *,
+        trials: int | None = None,
+        minutes: float | None = None,
+        progress: str | bool | Callable[[Event, Study], None] = "auto",
+    ) -> Experiment:
+        """Make the experiment of a run folder again from its record alone; `run` goes on.
+
+        Args:
+            trials: a larger number of search trials than recorded.
+            minutes: another budget of trial time.
+
+        Raises:
+            RunError: when the folder holds no run.
+            ConfigError: when the run's data or code cannot be found again from the record.
+        """
+        header = Study.open(folder).header
+        if not header:
+            raise ConfigError(
+                f"The run in {str(folder)!r} ended before its settings were recorded: "
+                f"start it again with the command or script that made it."
+            )
+        if header["task"].get("source") is None:
+            raise ConfigError(
+                "This run's data were handed over in memory, so the record alone cannot bring "
+                "them back: run the script that started it again, with the same folder; "
+                "Experiment(...).run() goes on from the record."
+            )
+        descriptions = [dict(stage) for stage in header["stages"]]
+        if trials is not None:
+            for stage in descriptions:
+                if "trials" in stage:
+                    stage["trials"] = max(trials, stage["trials"])
+        return cls(
+            ModelSpace.from_json(header["space"]),
+            rebuild_task(header["task"]["source"]),
+            [rebuild_stage(stage) for stage in descriptions],
+            folder,
+            objectives=header["objectives"],
+            constraints=header["constraints"],
+            seed=header["seed"],
+            minutes=header["limits"]["minutes"] if minutes is None else minutes,
+            device=header["device"],
+            max_failures=header["limits"]["failures"],
+            progress=progress,
+        )
+
+    # -- running -----------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """Raise if the run could not work, before anything is trained or recorded.
+
+        Builds small models of every option on the meta device, checks every stage's settings and
+        looks for an architecture that keeps the constraints.
+        """
+        shape = (2, self.task.outputs) if self.task.outputs is not None else None
+        self.space.verify(self.task.example(2), shape)
+        lab = self._lab(_NoJournal(), Study())
+        for stage in self.stages:
+            stage.check(lab)
+
+    def run(self) -> Study:
+        """Run or go on with the stages and give the study.
+
+        Ctrl-C leaves a run that `run` or `archloom resume` takes up again.
+
+        Raises:
+            RunInUse: when another process writes to the folder.
+            RunChanged: when space, data or settings differ from the recorded ones.
+            TooManyFailures: when `max_failures` trials failed in a row.
+        """
+        fresh = not (self.folder / JOURNAL_FILE).is_file()
+        if fresh:
+            self.check()  # before a folder is made for a run that cannot work
+        with SqliteJournal(self.folder, write=True) as journal:
+            study = Study.of(event for _, event in journal.read())
+            header = describe_run(self)
+            if study.header:
+                require_same(self.folder, study.header, header)
+            with watcher(self._progress, header, study) as watch:
+                lab = self._lab(journal, study, watch)
+                if any(study.header.get(key) != header[key] for key in ("limits", "stages")):
+                    lab.note("experiment", header)
+                for stage in self.stages:
+                    stage.run(lab)
+                save_best(lab)
+            return study
+
+    def model(self, trial: Trial | None = None) -> nn.Module:
+        """Give the trained model of a trial, of the winner by default: plain torch, on the CPU.
+
+        Raises:
+            RunError: when the run has no winner yet, or kept no weights of the trial.
+        """
+        if trial is None:
+            study = Study.open(self.folder)
+            best = study.note("best")
+            if best is None:
+                raise RunError(
+                    f"The run in {str(self.folder)!r} has no best model yet: call run() first."
+                )
+            trial = study[best["trial"]]
+        lab = self._lab(_NoJournal(), Study())
+        return load_trial(self.space, trial, lab.files(trial))
+
+    def drawing(self, study: Study) -> tuple[nn.Module | None, Inputs]:
+        """Give the winner's model on the meta device and an example input, for a report."""
+        example = self.task.example(1)
+        best = study.note("best")
+        if best is None:
+            return None, example
+        return self.space.build(study[best["trial"]].architecture, device="meta"), example
+
+    def _lab(
+        self,
+        journal: Any,
+        study: Study,
+        watch: Callable[[Event, Study], None] = lambda event, study: None,
+    ) -> Lab:
+        return Lab(
+            space=self.space,
+            task=self.task,
+            journal=journal,
+            study=study,
+            folder=self.folder,
+            objectives=self.objectives,
+            constraints=self.constraints,
+            seed=self.seed,
+            device=self.device,
+            limits=self.limits,
+            watch=watch,
+            stages=self.stages,
+        )
+
+
+class _NoJournal:
+    """Stands in while settings are checked, when nothing may be recorded."""
+
+    def append(self, *events: Event) -> None:
+        raise ConfigError("Nothing is recorded while an experiment is checked.")
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(
+            f"The device {name!r} cannot be used here ({str(error).splitlines()[0]}): "
+            f"take 'auto' or 'cpu'."
+        ) from error
+    return device

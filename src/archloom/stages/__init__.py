@@ -1,0 +1,22 @@
+"""Stages: what an experiment does in order; each one only has to record trials."""
+
+from archloom.stages._black_box import BlackBox
+from archloom.stages._finalists import finalists, has_weights
+from archloom.stages._lab import Lab, Limits
+from archloom.stages._rebuild import rebuild
+from archloom.stages._retrain import Retrain
+from archloom.stages._stage import Stage
+from archloom.stages._test import Test, load_trial
+
+__all__ = [
+    "BlackBox",
+    "Lab",
+    "Limits",
+    "Retrain",
+    "Stage",
+    "Test",
+    "finalists",
+    "has_weights",
+    "load_trial",
+    "rebuild",
+]

@@ -1,0 +1,26 @@
+"""Every built-in stage keeps the contract of stages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from archloom import BlackBox, Cost, Evolution, Random, Repeat, Retrain, Test, Train, combine
+from archloom.stages import Stage
+from archloom.testing import StageContract
+
+TRAIN = Train(epochs=1, batch_size=16, channels_last=False)
+
+
+class TestBlackBox(StageContract):
+    def make(self) -> Sequence[Stage]:
+        return [BlackBox(Evolution(population=2, sample=1), combine(TRAIN, Cost()), trials=3)]
+
+
+class TestRepeatedSearch(StageContract):
+    def make(self) -> Sequence[Stage]:
+        return [BlackBox(Random(), Repeat(TRAIN, times=2), trials=2, keep=1)]
+
+
+class TestRetrainAndTest(StageContract):
+    def make(self) -> Sequence[Stage]:
+        return [BlackBox(Random(), TRAIN, trials=2), Retrain(top=2, epochs=2), Test()]

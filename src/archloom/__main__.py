@@ -1,0 +1,5 @@
+"""`python -m archloom` is the `archloom` command."""
+
+from archloom.cli import main
+
+main()

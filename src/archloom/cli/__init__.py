@@ -1,0 +1,5 @@
+"""The command line: `archloom --help`."""
+
+from archloom.cli._main import main
+
+__all__ = ["main"]

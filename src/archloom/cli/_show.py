@@ -1,0 +1,55 @@
+"""archloom show: what a run holds, also while it is running."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def show(
+    run: Annotated[Path, typer.Argument(help="The run's folder.")],
+    trial: Annotated[int | None, typer.Option(help="Everything about one trial, as JSON.")] = None,
+    top: Annotated[int, typer.Option(help="How many trials the leaderboard shows.")] = 20,
+    stage: Annotated[str | None, typer.Option(help="One stage only, such as search.")] = None,
+    json_: Annotated[bool, typer.Option("--json", help="All trials, one JSON a line.")] = False,
+) -> None:
+    """Show the leaderboard of a run, its test results and its failures."""
+    import json
+
+    from archloom.cli._tables import (
+        best_line,
+        leaderboard_table,
+        print_rich,
+        test_lines,
+        trial_text,
+    )
+    from archloom.study import Study
+    from archloom.trial import State
+
+    study = Study.open(run)
+    if trial is not None:
+        typer.echo(trial_text(study[trial]))
+        return
+    if json_:
+        for each in study.trials(stage):
+            typer.echo(json.dumps(json.loads(trial_text(each))))
+        return
+    if study.header:
+        space, task = study.header["space"], study.header["task"]
+        size = space["size"] if space["size"] is not None else "infinitely many"
+        typer.echo(f"{study.header['title']}: {size} architectures")
+        typer.echo(f"data    {task['name']}, fingerprint {task['fingerprint'][:16]}")
+    print_rich(leaderboard_table(study, top, stage))
+    if any(t.state.scored for t in study.trials()):
+        typer.echo(best_line(study))
+    for line in test_lines(study):
+        typer.echo(line)
+    for noted in study.notes("stage-end"):
+        typer.echo(f"{noted.data['stage']:<7} {noted.data['reason']}")
+    for failed in study.trials(stage, State.FAILED)[-5:]:
+        last = (failed.error or "").splitlines()[-1:]
+        typer.echo(f"failed  trial {failed.number}: {''.join(last)}")
+    for running in study.trials(stage, State.RUNNING):
+        typer.echo(f"running trial {running.number}, {len(running.curve)} epochs so far")

@@ -1,0 +1,97 @@
+"""Tables and lines that the commands print."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from archloom.study import Study
+from archloom.trial import State, Trial
+
+
+def print_rich(thing: Any) -> None:
+    """Print to standard output, in full width when it is no terminal."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=120)
+    console.print(thing)
+
+
+def leaderboard_table(study: Study, k: int, stage: str | None = None) -> Table:
+    """The best k trials of distinct architectures, with objectives, costs and choices."""
+    objectives = study.objectives
+    names = [o.metric for o in objectives]
+    extra = [n for n in ("params", "flops") if n not in names]
+    table = Table(title=f"leaderboard ({_count(study)})", title_justify="left")
+    for heading in ("#", "trial", "stage"):
+        table.add_column(heading, justify="right" if heading != "stage" else "left")
+    for name in [*names, *extra, "seconds"]:
+        table.add_column(name, justify="right")
+    table.add_column("architecture", overflow="fold")
+    if any(t.state.scored and names[0] in t.metrics for t in study.trials(stage)):
+        for rank, trial in enumerate(study.top(k, objectives[0], stage), start=1):
+            cells = [number(trial.metrics.get(n)) for n in [*names, *extra]]
+            table.add_row(
+                str(rank),
+                str(trial.number),
+                trial.stage,
+                *cells,
+                f"{trial.seconds:.1f}",
+                " ".join(f"{k}={v}" for k, v in trial.architecture.items()),
+            )
+    return table
+
+
+def _count(study: Study) -> str:
+    parts = [
+        f"{len(study.trials(None, state))} {state}" for state in State if study.trials(None, state)
+    ]
+    return ", ".join(parts) or "no trials yet"
+
+
+def number(value: float | None) -> str:
+    """A metric as text: counts with thousands marks, the rest to four digits."""
+    if value is None:
+        return "-"
+    if float(value).is_integer() and abs(value) >= 1000:
+        return f"{int(value):,}"
+    return f"{value:.4f}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+def best_line(study: Study) -> str:
+    """One line on the winner."""
+    note = study.note("best")
+    objective = study.objectives[0]
+    trial = study[note["trial"]] if note else study.best(objective)
+    value = number(trial.metrics[objective.metric])
+    return f"best    trial {trial.number} ({trial.stage}), {objective.metric} {value} on validation"
+
+
+def test_lines(study: Study) -> list[str]:
+    """One line a finalist that was tested."""
+    lines = []
+    for noted in study.notes("test"):
+        scores = ", ".join(f"{k} {number(v)}" for k, v in noted.data["metrics"].items())
+        lines.append(f"test    trial {noted.data['trial']}: {scores}")
+    return lines
+
+
+def trial_text(trial: Trial) -> str:
+    """Everything about one trial, as JSON text."""
+    record = {
+        "number": trial.number,
+        "stage": trial.stage,
+        "state": str(trial.state),
+        "seed": trial.seed,
+        "epochs": trial.epochs,
+        "parent": trial.parent,
+        "seconds": round(trial.seconds, 3),
+        "metrics": dict(trial.metrics),
+        "architecture": trial.architecture.to_json(),
+        "curve": [{"step": step, **metrics} for step, metrics in trial.curve],
+        "error": trial.error,
+    }
+    return json.dumps(record, indent=2)

@@ -1,0 +1,25 @@
+"""archloom validate: check a configuration without running it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def validate(
+    config: Annotated[Path, typer.Argument(help="The YAML file of a search.")],
+) -> None:
+    """Check settings, data, space and constraints as a search would, and train nothing."""
+    from archloom.cli._config import make_experiment, read_config
+
+    experiment = make_experiment(read_config(config, {}), progress=False)
+    experiment.check()
+    size = experiment.space.space.size
+    typer.echo(f"ok: {experiment.space.__name__} on {experiment.task.name}")
+    typer.echo(f"space   {size:,} architectures" if size != float("inf") else "space   infinite")
+    for key, value in experiment.task.describe().items():
+        typer.echo(f"{key:<16} {value}")
+    for stage in experiment.stages:
+        typer.echo(f"stage   {dict(stage.describe())}")

@@ -15,15 +15,19 @@ help:
 
 # torch first: other packages that ask for torch then find the pinned build and pull no other.
 $(STAMP): pyproject.toml constraints.txt
+	@echo "making the environment in $(VENV) (a minute or two, PyTorch is large) ..."
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" \
+		|| { echo "archloom needs Python 3.11 or newer: make PYTHON=python3.12 demo"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	$(BIN)/python -m pip install -qq --constraint constraints.txt torch
+	$(BIN)/python -m pip install -qq --constraint constraints.txt --editable ".[dev]"
 	@touch $(STAMP)
 
 install: $(STAMP)
 
 demo: $(STAMP)
-	$(BIN)/archloom search --data digits --trials 12 --epochs 8 --out runs/demo --again
+	$(BIN)/archloom search --data digits --trials 12 --epochs 8 --out runs/demo --overwrite
+	@echo "look at the report: runs/demo/report.html (in the environment: source $(BIN)/activate)"
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2

@@ -27,4 +27,5 @@ def report(
         model, example = experiment.drawing(study)
     except ArchloomError as error:  # the page is worth having without the drawing
         typer.secho(f"The drawing is left out: {error}", err=True)
-    typer.echo(str(write_report(study, out or run / "report.html", model=model, example=example)))
+    path = out or run / "report.html"
+    typer.echo(str(write_report(study, path, folder=run, model=model, example=example)))

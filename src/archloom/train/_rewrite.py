@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass
+from typing import TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +23,18 @@ _OVERWRITABLE = (
 )
 
 
+@dataclass(frozen=True)
+class _Slot:
+    """A place in a chain where a module stands, and what stands there now."""
+
+    chain: nn.Sequential
+    key: str
+    module: nn.Module
+
+    def put(self, module: nn.Module) -> None:
+        self.chain._modules[self.key] = module
+
+
 @contextmanager
 def rewritten(model: nn.Module, example: Inputs) -> Iterator[dict[str, int]]:
     """Rewrite the model's `nn.Sequential`s in place for as long as the context lasts.
@@ -33,30 +46,55 @@ def rewritten(model: nn.Module, example: Inputs) -> Iterator[dict[str, int]]:
     Only modules of exactly these types without hooks are touched, and no key of the state dict
     changes. The rewritten model must give bit for bit the same outputs on `example`, and the same
     gradients, else all is left as it was. Yields how often each rewrite was made.
+
+    >>> model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.MaxPool2d(2))
+    >>> with rewritten(model, torch.randn(2, 1, 8, 8)) as done:
+    ...     done, model[1]
+    ...     # doctest: +ELLIPSIS
+    ({'pool_before_relu': 1, 'relu_in_place': 1}, MaxPool2d(kernel_size=2, ...))
     """
     changes = _changes(model)
-    if changes and not _equal_after(changes, model, example):
+    if changes and not _equal_after(model, example):
         changes = []
-    originals = [(chain, dict(chain._modules)) for chain, _ in changes]
-    for chain, layers in changes:
-        _put(chain, layers)
+    for slot, module in changes:
+        slot.put(module)
     try:
-        yield _counted(originals, changes)
+        yield {
+            "pool_before_relu": sum(type(module) in _POOLS for _, module in changes),
+            "relu_in_place": sum(type(module) is nn.ReLU for _, module in changes),
+        }
     finally:
-        for chain, modules in originals:
-            chain._modules.update(modules)
+        for slot, _ in changes:
+            slot.put(slot.module)
 
 
-def _changes(model: nn.Module) -> list[tuple[nn.Sequential, list[nn.Module]]]:
-    """Give each chain to change with its new layers, in order."""
-    found = []
+def _changes(model: nn.Module) -> list[tuple[_Slot, nn.Module]]:
+    """Give each place where another module shall stand, with that module."""
+    found: list[tuple[_Slot, nn.Module]] = []
+    seen: set[int] = set()
     for module in model.modules():
-        if isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward:
-            old = list(module)
-            new = _reordered(old)
-            if any(a is not b for a, b in zip(old, new, strict=True)):
-                found.append((module, new))
+        if _is_chain(module) and id(module) not in seen:
+            slots = list(_slots(module, seen))
+            new = _reordered([slot.module for slot in slots])
+            pairs = zip(slots, new, strict=True)
+            found += [(slot, module) for slot, module in pairs if module is not slot.module]
     return found
+
+
+def _slots(chain: nn.Module, seen: set[int]) -> Iterator[_Slot]:
+    """Walk a chain and the chains inside it, in the order in which they run."""
+    assert isinstance(chain, nn.Sequential)
+    seen.add(id(chain))
+    for key, module in chain._modules.items():
+        if _is_chain(module):
+            yield from _slots(module, seen)
+        elif module is not None:
+            yield _Slot(chain, key, module)
+
+
+def _is_chain(module: nn.Module | None) -> TypeGuard[nn.Sequential]:
+    plain = isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward
+    return plain and module is not None and not _hooked(module)
 
 
 def _reordered(layers: list[nn.Module]) -> list[nn.Module]:
@@ -91,38 +129,17 @@ def _indices(pool: nn.Module) -> bool:
     return bool(getattr(pool, "return_indices", False))
 
 
-def _put(chain: nn.Sequential, layers: list[nn.Module]) -> None:
-    chain._modules.update(zip(list(chain._modules), layers, strict=True))
-
-
-def _counted(
-    originals: list[tuple[nn.Sequential, dict[str, Any]]],
-    changes: list[tuple[nn.Sequential, list[nn.Module]]],
-) -> dict[str, int]:
-    pooled = overwriting = 0
-    for (_, old), (_, new) in zip(originals, changes, strict=True):
-        for before, after in zip(old.values(), new, strict=True):
-            pooled += type(before) is nn.ReLU and type(after) in _POOLS
-            overwriting += type(after) is nn.ReLU and after is not before
-    return {"pool_before_relu": pooled, "relu_in_place": overwriting}
-
-
-def _equal_after(
-    changes: list[tuple[nn.Sequential, list[nn.Module]]], model: nn.Module, example: Inputs
-) -> bool:
+def _equal_after(model: nn.Module, example: Inputs) -> bool:
     """Compare outputs and gradients of two copies, one of them rewritten."""
-    places = {id(module): name for name, module in model.named_modules(remove_duplicate=False)}
     plain, other = copy.deepcopy(model), copy.deepcopy(model)
-    for chain, _ in changes:
-        twin = other.get_submodule(places[id(chain)])
-        assert isinstance(twin, nn.Sequential)
-        _put(twin, _reordered(list(twin)))
+    for slot, module in _changes(other):
+        slot.put(module)
     try:
         outputs, gradients = _trial_run(plain, example)
         same, close = _trial_run(other, example)
     except RuntimeError:  # an in-place change that autograd refuses, or a model that cannot run
         return False
-    return len(outputs) == len(same) and all(
+    return (len(outputs), len(gradients)) == (len(same), len(close)) and all(
         [torch.equal(a, b) for a, b in zip(outputs, same, strict=True)]
         + [torch.allclose(a, b, rtol=1e-4) for a, b in zip(gradients, close, strict=True)]
     )

@@ -218,6 +218,17 @@ def test_a_truncated_file_is_a_journal_error(tmp_path: Path) -> None:
         Study.open(tmp_path)
 
 
+def test_damage_in_the_middle_of_a_file_is_met_when_it_is_read(tmp_path: Path) -> None:
+    with SqliteJournal(tmp_path, write=True) as journal:
+        journal.append(*(Noted("x", {"ballast": "x" * 1000}) for _ in range(200)))
+    path = tmp_path / JOURNAL_FILE
+    damaged = bytearray(path.read_bytes())
+    damaged[20 * 4096 : 40 * 4096] = b"\xff" * (20 * 4096)
+    path.write_bytes(damaged)
+    with SqliteJournal(tmp_path) as reader, pytest.raises(JournalError, match="damaged"):
+        list(reader.read())
+
+
 def test_an_event_of_a_later_version_stops_the_reading(tmp_path: Path) -> None:
     SqliteJournal(tmp_path, write=True).close()
     database = sqlite3.connect(tmp_path / JOURNAL_FILE)

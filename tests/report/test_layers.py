@@ -179,6 +179,24 @@ def test_a_model_that_runs_nowhere_is_listed(example: object) -> None:
     assert [layer.inputs for layer in found] == [(), (0,)]
 
 
+@pytest.mark.parametrize(
+    ("module", "said"),
+    [
+        (nn.Conv2d(8, 8, (3, 1), groups=8, dilation=2), "3×1, 8, depthwise, dilation 2"),
+        (nn.Conv1d(8, 16, 5, stride=2, groups=4), "5, 16, stride 2, 4 groups"),
+        (nn.MaxPool2d(3, stride=2), "3, stride 2"),
+        (nn.AvgPool2d((2, 1)), "2×1"),
+        (nn.AdaptiveAvgPool2d((1, 1)), "to 1"),
+        (nn.AdaptiveAvgPool2d((None, 1)), "to None×1"),
+        (nn.Dropout(0.25), "0.25"),
+        (nn.GRU(4, 8), "8"),
+        (nn.BatchNorm2d(3), ""),
+    ],
+)
+def test_a_layer_is_named_with_its_settings(module: nn.Module, said: str) -> None:
+    assert layers(nn.Sequential(module))[0].detail == said
+
+
 def test_odd_models() -> None:
     assert layers(nn.Sequential()) == []
     assert _kinds(layers(nn.Linear(2, 2), _meta(1, 2))) == ["Input", "Linear"]

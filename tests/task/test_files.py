@@ -20,9 +20,12 @@ LABELS = (np.arange(60, dtype=np.uint8) % 3).reshape(-1, 1)
 
 def npz(path: Path, **changes: Any) -> Path:
     arrays = {
-        "train_images": IMAGES, "train_labels": LABELS,
-        "val_images": IMAGES[:12], "val_labels": LABELS[:12],
-        "test_images": IMAGES[:9], "test_labels": LABELS[:9],
+        "train_images": IMAGES,
+        "train_labels": LABELS,
+        "val_images": IMAGES[:12],
+        "val_labels": LABELS[:12],
+        "test_images": IMAGES[:9],
+        "test_labels": LABELS[:9],
         **changes,
     }
     np.savez(path, **{key: value for key, value in arrays.items() if value is not None})

@@ -75,6 +75,27 @@ def test_nested_chains_are_rewritten() -> None:
         assert done["pool_before_relu"] == 2
 
 
+def test_a_pool_after_the_block_of_the_relu_comes_first_too() -> None:
+    block = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.ReLU())
+    model = nn.Sequential(block, nn.Sequential(), nn.MaxPool2d(2), nn.Flatten())
+    x = torch.randn(4, 1, 8, 8)
+    before = run(model, x)
+    with rewritten(model, x) as done:
+        assert done == {"pool_before_relu": 1, "relu_in_place": 1}
+        during = run(model, x)
+    for a, b in zip(before, during, strict=True):
+        assert torch.equal(a, b)
+    assert isinstance(block[2], nn.ReLU)
+
+
+def test_a_block_used_twice_is_left_as_it_is() -> None:
+    block = nn.Sequential(nn.Conv2d(1, 1, 3, padding=1), nn.ReLU())
+    model = nn.Sequential(block, nn.MaxPool2d(2), block, nn.Flatten())
+    with rewritten(model, torch.randn(4, 1, 8, 8)) as done:
+        assert done["pool_before_relu"] == 0
+    assert isinstance(block[1], nn.ReLU)
+
+
 class _Peeking(nn.Module):
     """Looks at what flows between the layers of its chain, as feature extractors do."""
 

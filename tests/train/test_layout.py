@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -58,3 +60,32 @@ def test_an_earlier_choice_is_taken(task: Task, make_model: Callable[[], nn.Modu
 def test_the_allocator_says_what_was_done() -> None:
     assert tune_allocator() == tune_allocator()
     assert "glibc" in tune_allocator() or "untouched" in tune_allocator()
+
+
+_RESIDENT = """
+import platform, sys, torch
+if platform.libc_ver()[0] != "glibc" or not sys.platform.startswith("linux"):
+    sys.exit(77)
+from archloom.train._allocator import release_memory, tune_allocator
+
+def pages():
+    return int(open("/proc/self/statm").read().split()[1])
+
+tune_allocator()
+before = pages()
+blocks = [torch.ones(1_000_000) for _ in range(30)]
+pin = [torch.ones(100) for _ in range(10)]
+del blocks
+kept = pages() - before
+release_memory()
+print(kept * 4096, (pages() - before) * 4096)
+"""
+
+
+def test_freed_memory_is_kept_until_it_is_released() -> None:
+    done = subprocess.run([sys.executable, "-c", _RESIDENT], capture_output=True, text=True)
+    if done.returncode == 77:
+        pytest.skip("glibc on Linux only")
+    kept, left = map(int, done.stdout.split())
+    assert kept > 100_000_000  # 30 blocks of 4 MB
+    assert left < 20_000_000

@@ -41,6 +41,7 @@ RECIPES = {
     "last": Recipe(epochs=4, optimizer="adam", restore_best=False, label_smoothing=0.1),
     "channels_last": Recipe(epochs=3, channels_last=True, augment=True, fraction=0.5),
     "bf16": Recipe(epochs=3, amp="bf16", warmup=0.2, schedule="constant"),
+    "fp16": Recipe(epochs=3, amp="fp16", clip=1.0),
 }
 
 

@@ -189,8 +189,10 @@ def test_an_interrupt_leaves_a_trial_that_starts_again_with_its_seed(make: Make)
             raise KeyboardInterrupt
         return _by_width(candidate)
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt) as caught:
         make(interrupted).run()
+    assert "2 finished trials are kept" in caught.value.__notes__[0]
+    assert f"archloom resume {make().folder}" in caught.value.__notes__[0]
     study = Study.open(make().folder)
     assert [t.state for t in study.trials()] == [State.DONE, State.DONE, State.RUNNING]
     seeds_before = list(seeds)

@@ -66,6 +66,10 @@ def main() -> None:
     except ArchloomError as error:
         typer.secho(f"{type(error).__name__}: {error}", fg=typer.colors.RED, err=True)
         sys.exit(2)
+    except OSError as error:  # a full disk, a folder that is not writable
+        place = f": {error.filename}" if error.filename else ""
+        typer.secho(f"{error.strerror or error}{place}", fg=typer.colors.RED, err=True)
+        sys.exit(2)
     except KeyboardInterrupt:
         typer.secho("Stopped.", err=True)
         sys.exit(130)

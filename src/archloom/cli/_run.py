@@ -46,8 +46,8 @@ def run_and_show(experiment: Experiment) -> None:
     typer.secho(f"run folder: {folder}", dim=True, err=True)
     try:
         study = experiment.run()
-    except KeyboardInterrupt:
-        _interrupted(folder)
+    except KeyboardInterrupt as interrupt:
+        typer.echo("\n".join(["", *getattr(interrupt, "__notes__", ["Stopped."])]), err=True)
         raise typer.Exit(130) from None
     if not any(trial.state.scored for trial in study.trials()):
         reasons = [t.error for t in study.trials(None, State.FAILED) if t.error]
@@ -56,14 +56,6 @@ def run_and_show(experiment: Experiment) -> None:
     show_result(study, folder)
     make_report(experiment, study)
     next_steps(folder)
-
-
-def _interrupted(folder: Path) -> None:
-    kept = 0
-    if (folder / JOURNAL_FILE).is_file():
-        kept = len([t for t in Study.open(folder).trials() if t.state.ended])
-    typer.secho(f"\nStopped; {kept} finished trials are kept. Go on with:", err=True)
-    typer.echo(f"  archloom resume {shlex.quote(str(folder))}", err=True)
 
 
 def show_result(study: Study, folder: Path) -> None:

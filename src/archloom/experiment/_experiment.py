@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -163,7 +164,7 @@ class Experiment:
     def run(self) -> Study:
         """Run or go on with the stages and give the study.
 
-        Ctrl-C leaves a run that `run` or `archloom resume` takes up again.
+        Ctrl-C leaves a run that `run` or `archloom resume` takes up again; the exception says how.
 
         Raises:
             RunInUse: when another process writes to the folder.
@@ -178,14 +179,24 @@ class Experiment:
             header = describe_run(self)
             if study.header:
                 require_same(self.folder, study.header, header)
-            with watcher(self._progress, header, study) as watch:
-                lab = self._lab(journal, study, watch)
-                if any(study.header.get(key) != header[key] for key in ("limits", "stages")):
-                    lab.note("experiment", header)
-                for stage in self.stages:
-                    stage.run(lab)
-                save_best(lab)
+            try:
+                with watcher(self._progress, header, study) as watch:
+                    self._run_stages(self._lab(journal, study, watch), header)
+            except KeyboardInterrupt as interrupt:
+                ended = sum(trial.state.ended for trial in study.trials())
+                interrupt.add_note(
+                    f"Stopped; {ended} finished trials are kept. Go on by calling run() again, "
+                    f"or with:\n  archloom resume {shlex.quote(str(self.folder))}"
+                )
+                raise
             return study
+
+    def _run_stages(self, lab: Lab, header: dict[str, Any]) -> None:
+        if any(lab.study.header.get(key) != header[key] for key in ("limits", "stages")):
+            lab.note("experiment", header)
+        for stage in self.stages:
+            stage.run(lab)
+        save_best(lab)
 
     def model(self, trial: Trial | None = None) -> nn.Module:
         """Give the trained model of a trial, of the winner by default: plain torch, on the CPU.

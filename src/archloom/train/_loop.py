@@ -14,7 +14,7 @@ from torch import nn
 from archloom.errors import ConfigError, did_you_mean
 from archloom.objective import Objective
 from archloom.task import Task
-from archloom.train._allocator import tune_allocator
+from archloom.train._allocator import release_memory, tune_allocator
 from archloom.train._layout import choose_layout
 from archloom.train._progress import Checkpoint, Progress, restore
 from archloom.train._random import kept_random_state
@@ -78,6 +78,7 @@ def fit(
     objective = _objective(recipe, task)
     checkpoint = Checkpoint.of(files, model, task, recipe, seed)
     task = task.to(device)
+    release_memory()
     allocator = tune_allocator() if device.type == "cpu" else "untouched (not on the CPU)"
     with kept_random_state(device):
         saved = checkpoint.read(device)

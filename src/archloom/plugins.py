@@ -89,8 +89,9 @@ def load(target: str) -> Any:
             found = getattr(found, part)
     except (ImportError, AttributeError) as error:
         raise ConfigError(
-            f"{target!r} cannot be imported ({error}): it must read MODULE:NAME, and the module "
-            f"must be installed or lie in the folder that archloom is started from."
+            f"{target!r} cannot be imported ({error}): it must read MODULE:NAME, with a name at the "
+            f"top level of a module that is installed or lies in the folder archloom is started "
+            f"from."
         ) from error
     return found
 

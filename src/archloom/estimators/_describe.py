@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from importlib import import_module
 from typing import Any
 
 from archloom import plugins
@@ -21,7 +20,7 @@ def describe(estimator: Any) -> dict[str, Any]:
     {'name': 'cost', 'flops': True, 'latency': False, 'batch': 1, 'repeats': 20}
     """
     kind = estimator if hasattr(estimator, "__qualname__") else type(estimator)
-    described = {"name": _known_name(kind) or f"{kind.__module__}:{kind.__qualname__}"}
+    described = {"name": plugins.name_of("estimators", kind)}
     if is_dataclass(estimator) and not isinstance(estimator, type):
         described |= {f.name: _plain(getattr(estimator, f.name)) for f in fields(estimator)}
     return described
@@ -53,7 +52,7 @@ def from_config(name: str, settings: Mapping[str, Any]) -> Any:
     >>> from_config("repeat", {"estimator": {"name": "train", "epochs": 2}, "times": 2}).times
     2
     """
-    made = _imported(name) if ":" in name else plugins.find("estimators", name)
+    made = plugins.find("estimators", name)
     settings = {key: _built(value) for key, value in settings.items()}
     if not isinstance(made, type):
         if settings:
@@ -70,15 +69,6 @@ def from_config(name: str, settings: Mapping[str, Any]) -> Any:
     return made(**settings)
 
 
-def _known_name(kind: Any) -> str | None:
-    for name, target in plugins.known("estimators").items():
-        module, _, attribute = target.partition(":")
-        here = kind.__module__ == module or kind.__module__.startswith(module + ".")
-        if here and kind.__qualname__ == attribute:
-            return name
-    return None
-
-
 def _plain(value: Any) -> Any:
     if isinstance(value, tuple | list):
         return [_plain(item) for item in value]
@@ -93,17 +83,3 @@ def _built(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return tuple(_built(item) for item in value)
     return value
-
-
-def _imported(name: str) -> Any:
-    module, _, path = name.partition(":")
-    try:
-        found: Any = import_module(module)
-        for part in path.split("."):
-            found = getattr(found, part)
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(
-            f"The estimator {name!r} cannot be found ({error}): define it at the top level of a "
-            f"module that can be imported, or start the run from the script that defines it."
-        ) from error
-    return found

@@ -14,6 +14,7 @@ from archloom.errors import RunError
 from archloom.nn import ModelSpace
 from archloom.stages._finalists import finalists, has_weights
 from archloom.stages._lab import Lab
+from archloom.task import confusion_matrix
 from archloom.train import predict
 from archloom.trial import Trial
 
@@ -61,18 +62,9 @@ def _result(lab: Lab, trial: Trial) -> dict[str, Any]:
         "metrics": lab.task.score(outputs, targets),
     }
     if isinstance(outputs, torch.Tensor) and outputs.ndim == 2 and targets.ndim == 1:
-        result["confusion"] = _confusion(outputs, targets)
+        result["confusion"] = confusion_matrix(outputs, targets).tolist()
         result["classes"] = [str(name) for name in lab.task.class_names]
     return result
-
-
-def _confusion(outputs: torch.Tensor, targets: torch.Tensor) -> list[list[int]]:
-    """Count (true class, predicted class) pairs: rows are true classes."""
-    classes = outputs.shape[1]
-    pairs = targets.long() * classes + outputs.argmax(1)
-    counts = torch.bincount(pairs.cpu(), minlength=classes * classes)
-    rows: list[list[int]] = counts.reshape(classes, classes).tolist()
-    return rows
 
 
 def load_trial(space: ModelSpace, trial: Trial, files: Path) -> nn.Module:

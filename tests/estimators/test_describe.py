@@ -58,5 +58,5 @@ def test_what_cannot_be_rebuilt() -> None:
     described = describe(lambda candidate: {"accuracy": 1.0})
     with pytest.raises(ConfigError, match="top level of a module"):
         rebuild_estimator(described)
-    with pytest.raises(ConfigError, match="cannot be found"):
+    with pytest.raises(ConfigError, match="cannot be imported"):
         from_config("no_such_module:thing", {})

@@ -61,6 +61,7 @@ def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
 def main() -> None:
     """Run the command line; errors that archloom raises on purpose are shown without a trace."""
     signal.signal(signal.SIGTERM, _interrupt)
+    sys.path.append("")  # `--space my_module:space` means a module of the folder one stands in
     try:
         app(standalone_mode=True)
     except ArchloomError as error:

@@ -89,9 +89,9 @@ def load(target: str) -> Any:
             found = getattr(found, part)
     except (ImportError, AttributeError) as error:
         raise ConfigError(
-            f"{target!r} cannot be imported ({error}): it must read MODULE:NAME, with a name at the "
-            f"top level of a module that is installed or lies in the folder archloom is started "
-            f"from."
+            f"{target!r} cannot be imported ({error}): it must read MODULE:NAME, with a name at "
+            f"the top level of a module that is installed or lies in the folder that archloom is "
+            f"started from."
         ) from error
     return found
 

@@ -19,6 +19,8 @@ from archloom.objective import Objective
 from archloom.study import Study
 from archloom.trial import State, Trial
 
+_SILENCE = 20.0  # seconds
+
 Watch = Callable[[Event, Study], None]
 _STYLE = {State.DONE: "green", State.STOPPED: "yellow", State.FAILED: "red"}
 
@@ -43,8 +45,8 @@ def watcher(
             f"progress is 'auto', 'live', 'lines', False or a function, got {progress!r}."
         )
     console = Console(stderr=True, highlight=False)
-    view = _View(console, header, study)
     live = console.is_terminal if progress in ("auto", True) else progress == "live"
+    view = _View(console, header, study, live)
     if not live:
         yield view.take
         return
@@ -55,8 +57,12 @@ def watcher(
 class _View:
     """What the display knows; rich asks it to draw itself a few times a second."""
 
-    def __init__(self, console: Console, header: Mapping[str, Any], study: Study) -> None:
+    def __init__(
+        self, console: Console, header: Mapping[str, Any], study: Study, live: bool
+    ) -> None:
         self._console = console
+        self._live = live
+        self._spoke = time.monotonic()
         self._study = study
         self._stages = {stage["name"]: stage for stage in header["stages"]}
         self._goal = Objective.parse(header["objectives"][0])
@@ -79,6 +85,7 @@ class _View:
             case Reported():
                 if self._current is None:
                     self._enter(study[event.number])
+                self._print_epoch()
             case Finished():
                 self._current = None
                 self._challenge(study[event.number])
@@ -86,7 +93,7 @@ class _View:
             case Noted("stage-end"):
                 self._say(f"{event.data['stage']}: {event.data['reason']}")
             case Noted("measured"):
-                self._say(f"measured {event.data['key']}: {_short(event.data['value'])}")
+                self._say(_measured(event.data["key"], event.data["value"]))
             case Noted("test"):
                 scores = _short(event.data["metrics"])
                 self._say(f"test of trial {event.data['trial']}: {scores}", "bold")
@@ -98,7 +105,13 @@ class _View:
             self._at_start = self._done()
 
     def _say(self, text: str, style: str = "dim") -> None:
+        self._spoke = time.monotonic()
         self._console.print(Text(text, style=style), soft_wrap=True)
+
+    def _print_epoch(self) -> None:
+        """Without a live display, say now and then that a long trial is getting on."""
+        if not self._live and time.monotonic() - self._spoke > _SILENCE:
+            self._say(f"  {self._line()}")
 
     def _print_trial(self, trial: Trial) -> None:
         if trial.state is State.REJECTED:
@@ -119,8 +132,8 @@ class _View:
         if self._stage is None:
             return Text("checking the space and the data ...", style="dim")
         stage = self._stages.get(self._stage, {})
-        total = stage.get("trials") or stage.get("top") or 1
         done = self._done()
+        total = max(stage.get("trials") or stage.get("top") or 1, done)
         grid = Table.grid(padding=(0, 2))
         grid.add_row(
             Text(self._stage, style="bold cyan"),
@@ -131,8 +144,8 @@ class _View:
 
     def _counts(self) -> str:
         stage = self._stages.get(self._stage or "", {})
-        total = stage.get("trials") or stage.get("top") or 1
         ended = self._ended()
+        total = max(stage.get("trials") or stage.get("top") or 1, ended)
         return f"{ended}/{total} trials, {self._time_left(total)}"
 
     def _line(self) -> str:
@@ -182,6 +195,16 @@ class _View:
         seconds = (time.monotonic() - self._began) / progressed * max(total - self._done(), 0)
         minutes, rest = divmod(round(seconds), 60)
         return f"about {minutes}:{rest:02d} left"
+
+
+def _measured(key: str, value: Any) -> str:
+    if key == "layout":
+        times = ", ".join(f"{name} {ms:.3g} ms" for name, ms in value["ms"].items())
+        return (
+            f"memory layout: {value['layout']} (fastest steps: {times}; "
+            f"channels_last unless the other is clearly faster)"
+        )
+    return f"measured {key}: {_short(value)}"
 
 
 def _short(value: Any) -> str:

@@ -245,9 +245,13 @@ class Study:
         where = f" of stage {stage!r}" if stage else ""
         scored = self.trials(stage, *_SCORED)
         if not scored:
+            failed = [t for t in self.trials(stage, State.FAILED) if t.error]
+            last = ""
+            if failed:
+                last = f" The last failure (trial {failed[-1].number}): {failed[-1].error}"
             return ConfigError(
                 f"No trial{where} is scored yet, of {len(self.trials(stage))} recorded: "
-                f"there is no best one. `archloom show` lists what went wrong, if anything did."
+                f"there is no best one.{last}"
             )
         seen = {name for trial in scored for name in trial.metrics}
         return ConfigError(

@@ -161,3 +161,56 @@ def test_a_run_killed_before_it_began_can_be_started_again(tmp_path: Path) -> No
     SqliteJournal(tmp_path / "run", write=True).close()
     words = "search --data digits --space mlp --trials 1 --epochs 1 --top 0 --out run"
     assert "leaderboard" in archloom(tmp_path, *words.split()).stdout
+
+
+SPACE = """
+from torch import nn
+from archloom import model_space
+
+@model_space
+def tiny(pick, features=64, classes=10):
+    width = pick.value("width", [4, 8])
+    return nn.Sequential(nn.Flatten(), nn.Linear(features, width), nn.Linear(width, classes))
+"""
+
+
+@pytest.mark.slow
+def test_a_run_of_a_script_goes_on_from_any_folder(tmp_path: Path) -> None:
+    (tmp_path / "myspace.py").write_text(SPACE)
+    script = (
+        "from archloom import BlackBox, Experiment, Random, Train\n"
+        "from archloom.task import digits\n"
+        "from myspace import tiny\n"
+        "stages = [BlackBox(Random(), Train(epochs=1), trials=1)]\n"
+        "Experiment(tiny, digits(), stages, 'run').run()\n"
+    )
+    (tmp_path / "script.py").write_text(script)
+    subprocess.run([sys.executable, "script.py"], cwd=tmp_path, env=ENVIRONMENT, check=True)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    archloom(elsewhere, "resume", "../run", "--trials", "2", "--quiet")
+    assert len(Study.open(tmp_path / "run")) == 2
+    archloom(elsewhere, "export", "../run", "--format", "pt")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("def tiny(:\n", "SyntaxError at"), ("import no_such_library\n", "ModuleNotFoundError at")],
+)
+def test_a_broken_space_file_is_named_with_its_line(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    (tmp_path / "bad.py").write_text(text)
+    words = ["search", "--data", "digits", "--space", "bad.py:tiny"]
+    error = archloom(tmp_path, *words, expect=2).stderr
+    assert message in error
+    assert "bad.py:1" in error
+    assert "Traceback" not in error
+
+
+@pytest.mark.slow
+def test_overwrite_keeps_the_old_run_when_the_new_one_cannot_work(run: Path) -> None:
+    before = Study.open(run).events
+    words = ["search", "--data", "digits", "--out", "run", "--overwrite", "--objective", "acuracy"]
+    assert "did you mean 'accuracy'" in archloom(run.parent, *words, expect=2).stderr
+    assert Study.open(run).events == before

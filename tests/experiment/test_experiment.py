@@ -104,6 +104,13 @@ def test_a_missing_objective_is_named_with_what_there_is(make: Make) -> None:
         make(objectives=["acuracy"]).run()
 
 
+def test_a_missing_objective_is_found_before_training_where_that_can_be_known(make: Make) -> None:
+    experiment = make(Train(epochs=1), objectives=["min latency_ms"])
+    with pytest.raises(ConfigError, match="'latency_ms' is no metric"):
+        experiment.run()
+    assert not experiment.folder.exists()
+
+
 def test_an_estimator_that_gives_no_mapping_fails_with_the_mend(make: Make) -> None:
     with pytest.raises(TooManyFailures, match="accuracy"):
         make(lambda candidate: 0.5, max_failures=1).run()
@@ -302,8 +309,13 @@ def test_the_best_model_on_disk_is_the_winner(make: Make) -> None:
     winner = study[best["trial"]]
     model = experiment.model()
     valid = experiment.task.valid
+    on_disk = torch.load(experiment.folder / "best" / "model.pt", weights_only=False)
+    bare = experiment.model(raw_inputs=False)
+    assert isinstance(valid.inputs, torch.Tensor)
     with torch.inference_mode():
-        outputs = model(experiment.task.prepare(valid.inputs))
+        outputs = model(valid.inputs)  # raw, as they lie in the data
+        assert torch.equal(outputs, on_disk(valid.inputs))
+        assert torch.allclose(outputs, bare(experiment.task.prepare(valid.inputs)), atol=1e-6)
     scores = experiment.task.score(outputs, valid.targets)
     assert scores["accuracy"] == pytest.approx(winner.metrics["accuracy"])
 

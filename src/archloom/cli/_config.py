@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from archloom.errors import ConfigError, did_you_mean
+from archloom.objective import Objective
 from archloom.plugins import find
 
 if TYPE_CHECKING:
@@ -21,6 +23,26 @@ if TYPE_CHECKING:
     from archloom.task import Task
 
 Named = str | dict[str, Any]
+
+_ONE_OR_MORE = BeforeValidator(lambda given: [given] if isinstance(given, str) else given)
+
+
+class _Loader(yaml.SafeLoader):
+    """Plain data, with 1e-3 read as the number that people mean (YAML 1.1 wants 1.0e-3)."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
+
+
+def load_yaml(text: str) -> Any:
+    """Read YAML as plain data.
+
+    >>> load_yaml("{lr: 1e-3, name: x}")
+    {'lr': 0.001, 'name': 'x'}
+    """
+    return yaml.load(text, _Loader)
 
 
 class RetrainConfig(BaseModel):
@@ -47,8 +69,10 @@ class SearchConfig(BaseModel):
     repeats: int = 1
     retrain: RetrainConfig | bool = Field(default_factory=RetrainConfig)
     test: bool = True
-    objectives: list[str] = Field(default_factory=lambda: ["accuracy"], min_length=1)
-    constraints: list[str] = Field(default_factory=list)
+    objectives: Annotated[list[str], _ONE_OR_MORE] = Field(
+        default_factory=lambda: ["accuracy"], min_length=1
+    )
+    constraints: Annotated[list[str], _ONE_OR_MORE] = Field(default_factory=list)
     seed: int = 0
     minutes: float | None = None
     device: str = "auto"
@@ -84,7 +108,7 @@ def _as_mapping(value: Any) -> dict[str, Any]:
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        settings = yaml.safe_load(path.read_text())
+        settings = load_yaml(path.read_text())
     except OSError as error:
         raise ConfigError(f"The file {str(path)!r} cannot be read: {error.strerror}.") from error
     except yaml.YAMLError as error:
@@ -174,13 +198,13 @@ def _stages(config: SearchConfig, task: Task) -> list[Stage]:
 
 
 def _strategy(config: SearchConfig) -> Strategy:
-    if config.strategy is None:
+    given = config.strategy or {}
+    if isinstance(given, dict) and "name" not in given:
         # A third of the trials fills the population, so that evolution has trials left to work.
-        population = max(4, min(20, config.trials // 3))
-        named: Named = {"name": "evolution", "population": population, "sample": population // 2}
-    else:
-        named = config.strategy
-    name, settings = _named(named, "strategy")
+        population = given.get("population", max(4, min(20, config.trials // 3)))
+        default = {"name": "evolution", "population": population, "sample": population // 2 or 1}
+        given = {**default, **given}
+    name, settings = _named(given, "strategy")
     strategy: Strategy = _made(find("strategies", name), settings, f"strategy {name!r}")
     return strategy
 
@@ -205,7 +229,7 @@ def _train(config: SearchConfig, task: Task, changes: Mapping[str, Any] | None =
 
 
 def _estimator(config: SearchConfig, task: Task) -> Any:
-    from archloom.estimators import Cost, Repeat, Train, combine
+    from archloom.estimators import Cost, Repeat, Train, combine, from_config
 
     name, settings = _named(config.estimator, "estimator")
     make = find("estimators", name)
@@ -213,5 +237,6 @@ def _estimator(config: SearchConfig, task: Task) -> Any:
         estimator: Any = _train(config, task, settings)
         if config.repeats > 1:
             estimator = Repeat(estimator, times=config.repeats)
-        return combine(estimator, Cost())
-    return _made(make, settings, f"estimator {name!r}") if isinstance(make, type) else make
+        goals = {Objective.parse(text).metric for text in config.objectives}
+        return combine(estimator, Cost(latency="latency_ms" in goals))
+    return from_config(name, settings)

@@ -45,7 +45,6 @@ def export(
         experiment.task.example(2, device="cpu"),
         out or run / "export",
         formats=tuple(format_ or ("pt", "pt2", "onnx")),
-        normalise=experiment.task.normalisation,
     )
     for path in paths:
         typer.echo(str(path))

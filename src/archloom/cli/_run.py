@@ -16,6 +16,11 @@ from archloom.study import Study
 from archloom.trial import State
 
 
+def holds_anything(folder: Path) -> bool:
+    """Whether there is a folder with something in it."""
+    return folder.is_dir() and any(folder.iterdir())
+
+
 def clear_for(folder: Path, overwrite: bool) -> None:
     """Make sure that a new run does not fall into the folder of another.
 
@@ -24,7 +29,7 @@ def clear_for(folder: Path, overwrite: bool) -> None:
         RunInUse: when another process writes to the run that would be thrown away.
     """
     if not (folder / JOURNAL_FILE).is_file():
-        if folder.is_dir() and any(folder.iterdir()) and overwrite:
+        if holds_anything(folder) and overwrite:
             raise RunError(
                 f"--overwrite removes runs only, and {str(folder)!r} holds other files: "
                 f"choose another --out."
@@ -54,7 +59,7 @@ def run_and_show(experiment: Experiment) -> None:
         last = f" The last failure: {reasons[-1]}" if reasons else ""
         raise ConfigError(f"The search ended without any trained model.{last}")
     show_result(study, folder)
-    make_report(experiment, study)
+    make_report(experiment)
     next_steps(folder)
 
 
@@ -68,12 +73,9 @@ def show_result(study: Study, folder: Path) -> None:
         typer.echo(f"model   {folder / 'best' / 'model.pt'}")
 
 
-def make_report(experiment: Experiment, study: Study) -> Path:
+def make_report(experiment: Experiment) -> Path:
     """Write `report.html` into the run folder."""
-    from archloom.report import write_report
-
-    model, example = experiment.drawing(study)
-    path = write_report(study, experiment.folder / "report.html", model=model, example=example)
+    path = experiment.report()
     typer.echo(f"report  {path}")
     return path
 

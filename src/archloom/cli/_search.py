@@ -61,7 +61,7 @@ def search(
     everything; Ctrl-C or a crash loses at most one epoch: [bold]archloom resume RUN[/bold].
     """
     from archloom.cli._config import make_experiment, read_config
-    from archloom.cli._run import clear_for, run_and_show
+    from archloom.cli._run import clear_for, holds_anything, run_and_show
 
     flags: dict[str, Any] = {
         "data": data,
@@ -84,15 +84,19 @@ def search(
     for text in set_ or []:
         _set(flags, text)
     settings = read_config(config, {k: v for k, v in flags.items() if v != {}})
-    if settings.out is not None:
-        clear_for(Path(settings.out), overwrite)
-    run_and_show(make_experiment(settings, progress=False if quiet else "auto"))
+    experiment = make_experiment(settings, progress=False if quiet else "auto")
+    if holds_anything(experiment.folder):
+        if overwrite:
+            experiment.check()  # a run is thrown away only for one that can work
+        clear_for(experiment.folder, overwrite)
+    run_and_show(experiment)
 
 
 def _set(flags: dict[str, Any], text: str) -> None:
     """Put `train.lr=0.01` into the flags; the value is read as YAML."""
-    import yaml
+    from yaml import YAMLError
 
+    from archloom.cli._config import load_yaml
     from archloom.errors import ConfigError
 
     path, equals, value = text.partition("=")
@@ -107,6 +111,6 @@ def _set(flags: dict[str, Any], text: str) -> None:
         place[parent] = inner if isinstance(inner, dict) else {}
         place = place[parent]
     try:
-        place[last] = yaml.safe_load(value)
-    except yaml.YAMLError as error:
+        place[last] = load_yaml(value)
+    except YAMLError as error:
         raise ConfigError(f"The value of --set {text!r} is not valid YAML.") from error

@@ -25,10 +25,14 @@ def show(
         test_lines,
         trial_text,
     )
+    from archloom.errors import ConfigError, did_you_mean
     from archloom.study import Study
     from archloom.trial import State
 
     study = Study.open(run)
+    stages = [described["name"] for described in study.header.get("stages", [])]
+    if stage is not None and stages and stage not in stages:
+        raise ConfigError(f"The run has no stage {stage!r}: {did_you_mean(stage, stages)}.")
     if trial is not None:
         typer.echo(trial_text(study[trial]))
         return
@@ -52,4 +56,7 @@ def show(
         last = (failed.error or "").splitlines()[-1:]
         typer.echo(f"failed  trial {failed.number}: {''.join(last)}")
     for running in study.trials(stage, State.RUNNING):
-        typer.echo(f"running trial {running.number}, {len(running.curve)} epochs so far")
+        typer.echo(
+            f"open    trial {running.number}, {len(running.curve)} epochs so far: it is running, "
+            f"or was interrupted (archloom resume {run})"
+        )

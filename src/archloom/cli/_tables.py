@@ -21,7 +21,7 @@ def print_rich(thing: Any) -> None:
 
 
 def leaderboard_table(study: Study, k: int, stage: str | None = None) -> Table:
-    """The best k trials of distinct architectures, with objectives, costs and choices."""
+    """The best k trials, with objectives, costs and choices."""
     objectives = study.objectives
     names = [o.metric for o in objectives]
     extra = [n for n in ("params", "flops") if n not in names]
@@ -31,18 +31,27 @@ def leaderboard_table(study: Study, k: int, stage: str | None = None) -> Table:
     for name in [*names, *extra, "seconds"]:
         table.add_column(name, justify="right")
     table.add_column("architecture", overflow="fold")
-    if any(t.state.scored and names[0] in t.metrics for t in study.trials(stage)):
-        for rank, trial in enumerate(study.top(k, objectives[0], stage), start=1):
-            cells = [number(trial.metrics.get(n)) for n in [*names, *extra]]
-            table.add_row(
-                str(rank),
-                str(trial.number),
-                trial.stage,
-                *cells,
-                f"{trial.seconds:.1f}",
-                " ".join(f"{k}={v}" for k, v in trial.architecture.items()),
-            )
+    ranked = [t for t in study.trials(stage) if t.state.scored and names[0] in t.metrics]
+    ranked.sort(key=lambda t: (-objectives[0].gain(t.metrics[names[0]]), t.number))
+    front = {t.number for t in study.front(stage=stage)} if ranked and len(names) > 1 else set()
+    for rank, trial in enumerate(ranked[:k], start=1):
+        table.add_row(
+            str(rank),
+            f"{trial.number}{' *' if trial.number in front else ''}",
+            trial.stage,
+            *(number(trial.metrics.get(name)) for name in [*names, *extra]),
+            f"{trial.seconds:.1f}",
+            " ".join(f"{label}={short(value)}" for label, value in trial.architecture.items()),
+        )
+    if front:
+        table.caption = "* no other trial is better in all objectives (Pareto front)"
+        table.caption_justify = "left"
     return table
+
+
+def short(value: Any) -> str:
+    """A choice as text, floats to four digits."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _count(study: Study) -> str:
@@ -56,7 +65,7 @@ def number(value: float | None) -> str:
     """A metric as text: counts with thousands marks, the rest to four digits."""
     if value is None:
         return "-"
-    if float(value).is_integer() and abs(value) >= 1000:
+    if float(value).is_integer() and abs(value) >= 2:
         return f"{int(value):,}"
     return f"{value:.4f}" if abs(value) < 1000 else f"{value:,.0f}"
 

@@ -12,6 +12,8 @@ def validate(
     config: Annotated[Path, typer.Argument(help="The YAML file of a search.")],
 ) -> None:
     """Check settings, data, space and constraints as a search would, and train nothing."""
+    import yaml
+
     from archloom.cli._config import make_experiment, read_config
 
     experiment = make_experiment(read_config(config, {}), progress=False)
@@ -19,7 +21,10 @@ def validate(
     size = experiment.space.space.size
     typer.echo(f"ok: {experiment.space.__name__} on {experiment.task.name}")
     typer.echo(f"space   {size:,} architectures" if size != float("inf") else "space   infinite")
-    for key, value in experiment.task.describe().items():
-        typer.echo(f"{key:<16} {value}")
-    for stage in experiment.stages:
-        typer.echo(f"stage   {dict(stage.describe())}")
+    settings = {
+        "data": experiment.task.describe(),
+        "objectives": [str(objective) for objective in experiment.objectives],
+        "constraints": [str(constraint) for constraint in experiment.constraints],
+        "stages": [dict(stage.describe()) for stage in experiment.stages],
+    }
+    typer.echo(yaml.safe_dump(settings, sort_keys=False, default_flow_style=None, width=100))

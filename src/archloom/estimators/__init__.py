@@ -7,6 +7,7 @@ from archloom.estimators._check import check_estimator
 from archloom.estimators._combine import Combined, combine
 from archloom.estimators._cost import Cost
 from archloom.estimators._describe import describe, from_config, rebuild_estimator
+from archloom.estimators._metrics import metrics_of
 from archloom.estimators._repeat import Repeat
 from archloom.estimators._train import Train
 
@@ -22,5 +23,6 @@ __all__ = [
     "combine",
     "describe",
     "from_config",
+    "metrics_of",
     "rebuild_estimator",
 ]

@@ -1,4 +1,4 @@
-"""The winner's model, as files in the run folder and as a live module."""
+"""The winner's model, as files in the run folder, and what makes a model take raw inputs."""
 
 from __future__ import annotations
 
@@ -9,12 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
+from archloom.export import normalised
 from archloom.stages import Lab, finalists, has_weights, load_trial
+from archloom.task import Normalisation, Task
 
 
 def save_best(lab: Lab) -> None:
-    """Put the winner's model, weights and architecture into `folder/best`."""
+    """Put the winner's model, weights and architecture into `folder/best`.
+
+    `model.pt` takes raw inputs; `weights.pt` is the state of what `build(architecture)` gives.
+    """
     ranked = [t for t in finalists(lab) if has_weights(lab, t)]
     if not ranked:
         return
@@ -27,8 +33,18 @@ def save_best(lab: Lab) -> None:
     model = load_trial(lab.space, winner, lab.files(winner))
     _write(folder / "architecture.json", lambda p: p.write_text(_pretty(winner.architecture)))
     _write(folder / "weights.pt", lambda p: torch.save(model.state_dict(), p))
-    _write(folder / "model.pt", lambda p: torch.save(model, p))
+    _write(folder / "model.pt", lambda p: torch.save(for_raw_inputs(model, lab.task), p))
     lab.note("best", {"trial": winner.number, "folder": "best"})
+
+
+def for_raw_inputs(model: nn.Module, task: Task) -> nn.Module:
+    """Put the task's normalisation in front of the model; several inputs are left as they are."""
+    if not isinstance(task.normalisation, Normalisation):
+        return model
+    mean, std = task.normalisation
+    example = task.example(1)
+    assert isinstance(example, torch.Tensor)
+    return normalised(model, mean, std, dims=example.ndim)
 
 
 def _pretty(architecture: Mapping[str, Any]) -> str:

@@ -11,12 +11,13 @@ import torch
 from torch import nn
 
 from archloom.errors import ConfigError, RunError
-from archloom.experiment._best import save_best
-from archloom.experiment._header import describe_run, require_same
+from archloom.experiment._best import for_raw_inputs, save_best
+from archloom.experiment._header import as_recorded, describe_run, require_same
 from archloom.journal import JOURNAL_FILE, Event, SqliteJournal
 from archloom.nn import ModelSpace
 from archloom.objective import Constraint, Objective
 from archloom.progress import watcher
+from archloom.report import write_report
 from archloom.stages import Lab, Limits, Stage, load_trial
 from archloom.stages import rebuild as rebuild_stage
 from archloom.study import Study
@@ -131,12 +132,21 @@ class Experiment:
         descriptions = [dict(stage) for stage in header["stages"]]
         if trials is not None:
             for stage in descriptions:
+                if trials < stage.get("trials", 0):
+                    raise ConfigError(
+                        f"trials is the total of the search and may only grow: the run has "
+                        f"{stage['trials']}, got {trials}."
+                    )
                 if "trials" in stage:
-                    stage["trials"] = max(trials, stage["trials"])
+                    stage["trials"] = trials
+        with as_recorded(header):
+            space = ModelSpace.from_json(header["space"])
+            task = rebuild_task(header["task"]["source"])
+            stages = [rebuild_stage(stage) for stage in descriptions]
         return cls(
-            ModelSpace.from_json(header["space"]),
-            rebuild_task(header["task"]["source"]),
-            [rebuild_stage(stage) for stage in descriptions],
+            space,
+            task,
+            stages,
             folder,
             objectives=header["objectives"],
             constraints=header["constraints"],
@@ -192,14 +202,18 @@ class Experiment:
             return study
 
     def _run_stages(self, lab: Lab, header: dict[str, Any]) -> None:
-        if any(lab.study.header.get(key) != header[key] for key in ("limits", "stages")):
-            lab.note("experiment", header)
+        old = lab.study.header
+        if any(old.get(key) != header[key] for key in ("limits", "stages")):
+            lab.note("experiment", {**header, "where": old.get("where", header["where"])})
         for stage in self.stages:
             stage.run(lab)
         save_best(lab)
 
-    def model(self, trial: Trial | None = None) -> nn.Module:
+    def model(self, trial: Trial | None = None, *, raw_inputs: bool = True) -> nn.Module:
         """Give the trained model of a trial, of the winner by default: plain torch, on the CPU.
+
+        With `raw_inputs` the task's normalisation is a part of the model, which then takes images
+        or features as they are in the data; without, it takes what `task.prepare` gives.
 
         Raises:
             RunError: when the run has no winner yet, or kept no weights of the trial.
@@ -213,7 +227,20 @@ class Experiment:
                 )
             trial = study[best["trial"]]
         lab = self._lab(_NoJournal(), Study())
-        return load_trial(self.space, trial, lab.files(trial))
+        model = load_trial(self.space, trial, lab.files(trial))
+        return for_raw_inputs(model, self.task) if raw_inputs else model
+
+    def report(self, path: str | Path | None = None) -> Path:
+        """Write the HTML report of the run, by default as `report.html` into its folder."""
+        study = Study.open(self.folder)
+        model, example = self.drawing(study)
+        return write_report(
+            study,
+            path or self.folder / "report.html",
+            folder=self.folder,
+            model=model,
+            example=example,
+        )
 
     def drawing(self, study: Study) -> tuple[nn.Module | None, Inputs]:
         """Give the winner's model on the meta device and an example input, for a report."""
@@ -260,7 +287,7 @@ def _device(name: str) -> torch.device:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         raise ConfigError(
-            f"The device {name!r} cannot be used here ({str(error).splitlines()[0]}): "
-            f"take 'auto' or 'cpu'."
+            f"The device {name!r} cannot be used here: take 'auto', 'cpu', or where there is one "
+            f"'cuda' (a second one is 'cuda:1')."
         ) from error
     return device

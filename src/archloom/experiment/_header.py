@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import chdir, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +48,7 @@ def describe_run(experiment: Experiment) -> dict[str, Any]:
             "torch": torch.__version__,
             "python": platform.python_version(),
         },
+        "where": {"folder": str(Path.cwd()), "path": sys.path[0] or str(Path.cwd())},
         "machine": {
             "system": f"{platform.system()} {platform.machine()}",
             "threads": torch.get_num_threads(),
@@ -54,6 +57,26 @@ def describe_run(experiment: Experiment) -> dict[str, Any]:
     }
     normal: dict[str, Any] = json.loads(json.dumps(header))
     return normal
+
+
+@contextmanager
+def as_recorded(header: Mapping[str, Any]) -> Iterator[None]:
+    """Stand in the folder that the run was started from, with its modules in reach.
+
+    Names of spaces, modules and data files in the record may be relative to it. Where it is gone,
+    since the run was moved to another machine, the current folder has to do.
+    """
+    where = header.get("where", {})
+    folder, beside = where.get("folder", "."), where.get("path", ".")
+    if not Path(folder).is_dir():
+        yield
+        return
+    sys.path.append(beside)
+    try:
+        with chdir(folder):
+            yield
+    finally:
+        sys.path.remove(beside)
 
 
 def _model_fingerprint(space: ModelSpace) -> str:

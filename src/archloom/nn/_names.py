@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -13,6 +14,7 @@ from types import ModuleType
 from typing import Any, Final
 
 from archloom.errors import ConfigError, did_you_mean
+from archloom.nn._meta import CODE_ERRORS
 
 _MAIN: Final = ("__main__", "__mp_main__")
 _FILE: Final = "__archloom_file__"
@@ -67,9 +69,10 @@ def short(path: Path) -> Path:
 def _from_module(where: str, qualname: str) -> ModuleType:
     try:
         return import_module(where)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{where}.".startswith(f"{error.name}."):
-            raise
+    except (SyntaxError, ImportError, *CODE_ERRORS) as error:
+        missing = getattr(error, "name", None) if isinstance(error, ModuleNotFoundError) else None
+        if missing is None or not f"{where}.".startswith(f"{missing}."):
+            raise _broken(f"module {where!r}", error) from error
         file = Path(where.replace(".", "/") + ".py")
         mend = f"Did you mean '{file}:{qualname}'?" if file.is_file() else "Is it installed?"
         raise ConfigError(f"There is no module {where!r} to take a space from. {mend}") from error
@@ -110,9 +113,23 @@ def _execute(path: Path, name: str) -> None:
     try:
         with _beside(path):
             spec.loader.exec_module(module)
+    except (SyntaxError, ImportError, *CODE_ERRORS) as error:
+        del sys.modules[name]
+        raise _broken(str(path), error) from error
     except BaseException:
         del sys.modules[name]
         raise
+
+
+def _broken(what: str, error: BaseException) -> ConfigError:
+    """Say in one line what is wrong with the user's file, and where."""
+    if isinstance(error, SyntaxError):
+        place = f"{error.filename}:{error.lineno}"
+    else:
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{frame.filename}:{frame.lineno}"
+    text = error.msg if isinstance(error, SyntaxError) else str(error)
+    return ConfigError(f"{what} cannot be loaded: {type(error).__name__} at {place}: {text}")
 
 
 @contextmanager

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, is_dataclass
 from typing import Any
 
-from archloom.errors import ConfigError, Infeasible
-from archloom.estimators import Estimator, check_estimator, describe
+from archloom.errors import ConfigError, Infeasible, did_you_mean
+from archloom.estimators import Estimator, check_estimator, describe, metrics_of
 from archloom.plugins import name_of
 from archloom.stages._constraints import cost_of, require_feasible
 from archloom.stages._kept import KeptFiles
@@ -44,6 +44,13 @@ class BlackBox:
         if self.keep < 1:
             raise ConfigError(f"At least the best trial's weights are kept, got keep={self.keep}.")
         check_estimator(self.estimator, lab.space.space)
+        known = metrics_of(self.estimator, lab.task)
+        for objective in lab.objectives:
+            if known is not None and objective.metric not in known:
+                raise ConfigError(
+                    f"The objective {objective.metric!r} is no metric of the search's estimator: "
+                    f"{did_you_mean(objective.metric, known)}."
+                )
         require_feasible(lab)
 
     def describe(self) -> Mapping[str, Any]:

@@ -223,8 +223,8 @@ class Lab:
         for objective in self.objectives:
             if objective.metric not in trial.metrics:
                 raise ConfigError(
-                    f"The objective {objective.metric!r} is not among the metrics that the "
-                    f"estimator gave: {did_you_mean(objective.metric, trial.metrics)}."
+                    f"The objective {objective.metric!r} is no metric that the estimator gave: "
+                    f"{did_you_mean(objective.metric, trial.metrics)}."
                 )
 
     # -- limits and data ---------------------------------------------------------------------

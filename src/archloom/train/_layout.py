@@ -18,8 +18,8 @@ from archloom.train._recipe import Recipe
 from archloom.train._rewrite import rewritten
 from archloom.train._training import Layout, Training
 
-_WARM_UP, _ROUNDS = 2, 5
-_SECONDS = 2.0  # of measuring, after which the rounds done must do
+_WARM_UP, _ROUNDS, _MOST_ROUNDS = 2, 5, 30
+_SECONDS = 3.0  # of measuring, after which the rounds done must do
 _MARGIN = 0.85  # the other layout must be 15 % faster, so that near-ties give the same choice
 
 _LAYOUTS: tuple[Layout, Layout] = ("channels_last", "contiguous")
@@ -70,29 +70,35 @@ def measure_layout(
             stack.enter_context(rewritten(training.model, training.example()))
             steppers[layout] = _timed_steps(training)
         seconds = _measured(steppers)
-    best = {layout: min(values) for layout, values in seconds.items()}
-    rounds = list(zip(seconds["contiguous"], seconds["channels_last"], strict=True))
-    wins = sum(other < _MARGIN * first for other, first in rounds)
-    other_wins = best["contiguous"] < _MARGIN * best["channels_last"] and wins >= 0.8 * len(rounds)
     return {
-        "layout": "contiguous" if other_wins else "channels_last",
-        "ms": {layout: round(value * 1e3, 3) for layout, value in best.items()},
+        "layout": "contiguous" if _other_wins(seconds) else "channels_last",
+        "ms": {layout: round(min(values) * 1e3, 3) for layout, values in seconds.items()},
     }
 
 
 def _measured(steppers: dict[Layout, Iterator[float]]) -> dict[Layout, list[float]]:
-    """Take the steps in turns, so that a busy moment of the machine meets both."""
+    """Take the steps in turns, so that a busy moment of the machine meets both.
+
+    A few rounds are enough to stay with the first layout; the other one has to keep its lead.
+    """
     for steps in steppers.values():
         for _ in range(_WARM_UP):
             next(steps)
     seconds: dict[Layout, list[float]] = {layout: [] for layout in steppers}
     began = time.monotonic()
-    for _ in range(_ROUNDS):
+    for number in range(1, _MOST_ROUNDS + 1):
         for layout, steps in steppers.items():
             seconds[layout].append(next(steps))
-        if time.monotonic() - began > _SECONDS:
+        enough = number >= _ROUNDS and not _other_wins(seconds)
+        if enough or time.monotonic() - began > _SECONDS:
             break
     return seconds
+
+
+def _other_wins(seconds: dict[Layout, list[float]]) -> bool:
+    first, other = (seconds[layout] for layout in _LAYOUTS)
+    rounds = sum(b < _MARGIN * a for a, b in zip(first, other, strict=True))
+    return min(other) < _MARGIN * min(first) and rounds >= 0.8 * len(first)
 
 
 def _timed_steps(training: Training) -> Iterator[float]:

@@ -188,7 +188,21 @@ def set_layout(model: nn.Module, layout: Layout) -> None:
     order = torch.channels_last if layout == "channels_last" else torch.contiguous_format
     for parameter in model.parameters():
         if parameter.ndim == 4:
-            parameter.data = parameter.data.contiguous(memory_format=order)
+            parameter.data = _unmistakable(parameter.data.contiguous(memory_format=order), layout)
+
+
+def _unmistakable(weight: Tensor, layout: Layout) -> Tensor:
+    """Write the strides out where one input channel leaves open which layout they mean.
+
+    Such a weight counts as laid out in both ways, and torch then takes the contiguous one: a first
+    convolution of grey images would give maps that the next pooling needs ten times as long for.
+    """
+    if weight.shape[1] != 1:
+        return weight
+    outer, _, height, width = weight.shape
+    area = height * width
+    strides = (area, 1, width, 1) if layout == "channels_last" else (area, area, width, 1)
+    return weight.as_strided((outer, 1, height, width), strides)
 
 
 def _part(train: Split, fraction: float) -> Split:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import subprocess
@@ -212,6 +213,24 @@ def _by_width(candidate: Candidate) -> Mapping[str, float]:
     width, relu = candidate.architecture["width"], candidate.architecture["relu"]
     assert isinstance(width, int)
     return {"accuracy": width / 100 + (0.001 if relu else 0.0)}
+
+
+def test_a_full_disk_stops_the_run_and_nothing_is_lost(make: Make) -> None:
+    full = [True]
+
+    def writes(candidate: Candidate) -> Mapping[str, float]:
+        if candidate.architecture["relu"] and full[0]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return _by_width(candidate)
+
+    with pytest.raises(RunError, match=r"full. Everything recorded is safe(.|\n)*archloom resume"):
+        make(writes, trials=6).run()
+    before = facts(Study.open(make().folder))
+    assert before[-1]["state"] == "running"
+    full[0] = False
+    after = facts(make(writes, trials=6).run())
+    assert after[: len(before) - 1] == before[:-1]
+    assert [fact["state"] for fact in after] == ["done"] * 6
 
 
 def test_a_folder_in_use_is_refused(make: Make) -> None:

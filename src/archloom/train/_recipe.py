@@ -32,7 +32,7 @@ _WHOLE = ("epochs", "batch_size", "patience")
 _MAY_BE_NONE = ("lr", "weight_decay", "warmup", "patience", "clip", "monitor")
 
 _LR = {"adamw": 3e-3, "adam": 1e-3, "sgd": 0.05}
-_WEIGHT_DECAY = {"adamw": 0.01, "adam": 0.0, "sgd": 5e-4}
+_WEIGHT_DECAY = {"adamw": 0.1, "adam": 0.0, "sgd": 5e-4}
 _WARMUP = {"onecycle": 0.3}
 
 
@@ -45,7 +45,7 @@ class Recipe:
         fraction: share of the training data used, every class keeping its share, in (0, 1].
         optimizer: `adamw`, `adam` or `sgd` (Nesterov, where there is momentum).
         lr: peak learning rate; None takes 0.003, 0.001 and 0.05 for the three optimizers.
-        weight_decay: None takes 0.01, 0 and 0.0005. Biases and norms are not decayed.
+        weight_decay: None takes 0.1, 0 and 0.0005. Biases and norms are not decayed.
         momentum: of `sgd`.
         schedule: learning rate over the steps: `onecycle` (Smith 2018), `cosine`, `constant`,
             or `step` (a tenth after half and again after three quarters).

@@ -1,6 +1,6 @@
 """Kill a search with SIGKILL at random moments, resume each time, compare with an undisturbed run.
 
-    python benchmarks/kill_resume.py --kills 50
+    python benchmarks/kill_resume.py --kills 50 --most 9
 
 Each life of the process ends after a random time, from before the first import is done to deep in
 a training epoch. When a run ends before all kills are used up, the next one begins. Every finished

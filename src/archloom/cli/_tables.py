@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 from rich.console import Console
@@ -32,7 +33,9 @@ def leaderboard_table(study: Study, k: int, stage: str | None = None) -> Table:
         table.add_column(name, justify="right")
     table.add_column("architecture", overflow="fold")
     ranked = [t for t in study.trials(stage) if t.state.scored and names[0] in t.metrics]
-    ranked.sort(key=lambda t: (-objectives[0].gain(t.metrics[names[0]]), t.number))
+    ranked.sort(
+        key=lambda t: ([-o.gain(t.metrics.get(o.metric, math.nan)) for o in objectives], t.number)
+    )
     front = {t.number for t in study.front(stage=stage)} if ranked and len(names) > 1 else set()
     for rank, trial in enumerate(ranked[:k], start=1):
         table.add_row(

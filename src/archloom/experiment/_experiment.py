@@ -189,6 +189,8 @@ class Experiment:
             header = describe_run(self)
             if study.header:
                 require_same(self.folder, study.header, header)
+            elif not fresh:
+                self.check()  # killed before its settings were recorded: it begins anew
             try:
                 with watcher(self._progress, header, study) as watch:
                     self._run_stages(self._lab(journal, study, watch), header)

@@ -7,7 +7,7 @@ import importlib.util
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -110,15 +110,13 @@ def _execute(path: Path, name: str) -> None:
     module = importlib.util.module_from_spec(spec)
     setattr(module, _FILE, str(path))
     sys.modules[name] = module
-    try:
-        with _beside(path):
+    with ExitStack() as undo, _beside(path):
+        undo.callback(sys.modules.pop, name, None)  # half a module must not be found again
+        try:
             spec.loader.exec_module(module)
-    except (SyntaxError, ImportError, *CODE_ERRORS) as error:
-        del sys.modules[name]
-        raise _broken(str(path), error) from error
-    except BaseException:
-        del sys.modules[name]
-        raise
+        except (SyntaxError, ImportError, *CODE_ERRORS) as error:
+            raise _broken(str(path), error) from error
+        undo.pop_all()
 
 
 def _broken(what: str, error: BaseException) -> ConfigError:

@@ -29,6 +29,17 @@ from archloom.objective import dominates
         ("lossless", "max"),
         ("glossiness", "max"),
         ("terror", "max"),
+        ("log_loss", "min"),
+        ("calibration_error", "min"),
+        ("mae", "min"),
+        ("price.rmse", "min"),
+        ("price.r2", "max"),
+        ("loss.accuracy", "max"),
+        ("mae[left]", "min"),
+        ("auc[error]", "max"),
+        ("kind.average_precision[loss]", "max"),
+        ("f1", "max"),
+        ("quadratic_kappa", "max"),
     ],
 )
 def test_without_a_direction_losses_and_costs_are_minimised(text: str, direction: str) -> None:

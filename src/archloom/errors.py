@@ -8,7 +8,8 @@
     │   ├── InvalidArchitecture  an architecture that is not a point of the space
     │   └── Infeasible        no architecture meets the constraints
     ├── DataError             data that cannot be trained on
-    │   └── TestSplitGuarded  somebody but the final evaluation reached for the test split
+    │   ├── TestSplitGuarded  somebody but the final evaluation reached for the test split
+    │   └── InputError        data handed to a door that do not fit; a ValueError, too
     ├── ConfigError           a wrong name, option, number or file in the settings
     │   └── MissingExtra      an optional package is not installed
     ├── RunError              a run folder that cannot be opened or continued
@@ -17,7 +18,8 @@
     │   └── JournalError      the record cannot be read or written
     ├── TrialError            a candidate's evaluation went wrong
     │   ├── Diverged          the loss became NaN or infinite
-    │   └── Stopped           a stopper ended the trial early (not a failure)
+    │   ├── Stopped           a stopper ended the trial early (not a failure)
+    │   └── WorkerDied        the process that evaluated the trial ended
     └── TooManyFailures       a set number of trials failed in a row
 
 Each message says the rule that was broken, the value that broke it and the mend.
@@ -67,6 +69,10 @@ class TestSplitGuarded(DataError):
     __test__ = False  # not a test class, whatever its name tells pytest
 
 
+class InputError(DataError, ValueError):
+    """Data handed to a door that do not fit; a ValueError, as scikit-learn's rules want it."""
+
+
 class ConfigError(ArchloomError):
     """A wrong name, option, number or file in the settings."""
 
@@ -101,6 +107,10 @@ class Diverged(TrialError):
 
 class Stopped(TrialError):
     """A stopper ended the trial early; its last report is its result."""
+
+
+class WorkerDied(TrialError):
+    """The process that evaluated the trial ended, killed from outside or by a crash."""
 
 
 class TooManyFailures(ArchloomError):

@@ -16,6 +16,7 @@ Direction = Literal["max", "min"]
 _SMALLER_IS_BETTER = re.compile(
     r"(^|[_.])(loss|error|mae|mse|rmse|params|flops|latency|latency_ms|seconds|memory)([_.]|$)"
 )
+_LARGER_IS_BETTER = re.compile(r"(accuracy|auc|average_precision|f1|r2|kappa)$")
 
 
 @dataclass(frozen=True)
@@ -42,12 +43,14 @@ class Objective:
         """Read `"accuracy"`, `"min params"` or `"max auc"`.
 
         Without a direction, names of losses, errors and costs are minimised, all others maximised.
+        A target's name in front does not count (`loss.accuracy`), nor does a column's in brackets
+        (`auc[error]`).
         """
         if isinstance(text, Objective):
             return text
         match text.split():
             case [metric]:
-                return cls(metric, "min" if _SMALLER_IS_BETTER.search(metric) else "max")
+                return cls(metric, _direction(metric))
             case [("max" | "min") as direction, metric]:
                 return cls(metric, direction)
             case _:
@@ -67,6 +70,12 @@ class Objective:
         if math.isnan(value):
             return -math.inf
         return value if self.direction == "max" else -value
+
+
+def _direction(metric: str) -> Direction:
+    name = metric.partition("[")[0]
+    smaller = _SMALLER_IS_BETTER.search(name) and not _LARGER_IS_BETTER.search(name)
+    return "min" if smaller else "max"
 
 
 def dominates(

@@ -138,7 +138,12 @@ def test_several_inputs_by_position() -> None:
     task = from_arrays((images(40, 8), images(40, 5)), halves(40))
     assert task.shape == ((8,), (5,))
     assert task.to("cpu").fingerprint == task.fingerprint
-    assert task.hints == {"classes": 2, "shape": ([8], [5])}
+    assert task.hints == {
+        "classes": 2,
+        "outputs": 2,
+        "shape": ([8], [5]),
+        "kinds": ("table", "table"),
+    }
 
 
 def test_token_numbers_stay_as_they_are() -> None:
@@ -179,11 +184,13 @@ def test_hints() -> None:
         "shape": [1, 8, 9],
         "channels": 1,
         "classes": 2,
+        "outputs": 2,
         "features": 72,
     }
     assert from_arrays(images(40, 9), halves(40)).hints == {
         "shape": [9],
         "classes": 2,
+        "outputs": 2,
         "features": 9,
     }
 

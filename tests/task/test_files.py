@@ -180,9 +180,9 @@ def test_missing_files_say_what_is_there(tmp_path: Path) -> None:
         load(tmp_path / "here.npz")
     with pytest.raises(DataError, match="no file or folder"):
         load(str(tmp_path / "nowhere" / "set"))
-    (tmp_path / "table.csv").write_text("a,b\n")
-    with pytest.raises(DataError, match="from_arrays"):
-        load(tmp_path / "table.csv")
+    (tmp_path / "notes.pdf").write_bytes(b"%PDF-1.7 ...")
+    with pytest.raises(DataError, match=r"a PDF document: read it to arrays.*from_arrays"):
+        load(tmp_path / "notes.pdf")
 
 
 def test_names_and_options_are_checked() -> None:

@@ -38,11 +38,19 @@ def first_existing(folders: Sequence[Path]) -> Path | None:
     return next((folder for folder in folders if folder.is_dir()), None)
 
 
-def json_source(name: str, **options: Any) -> dict[str, Any] | None:
-    """Describe a source so that `load` can build it again, None when JSON cannot hold it."""
+def json_source(source: str, /, **options: Any) -> dict[str, Any] | None:
+    """Describe a source so that `load` can build it again, None when JSON cannot hold it.
+
+    The `name` of the description is that of the source; a name for the task is its `title`.
+
+    >>> json_source("npz", path=Path("cells.npz"), name="cells", seed=0, test=None)
+    {'name': 'npz', 'path': 'cells.npz', 'seed': 0, 'title': 'cells'}
+    """
     kept = {k: str(v) if isinstance(v, Path) else v for k, v in options.items() if v is not None}
+    if "name" in kept:
+        kept["title"] = kept.pop("name")
     try:
         json.dumps(kept)
     except TypeError:
         return None
-    return {"name": name, **kept}
+    return {"name": source, **kept}

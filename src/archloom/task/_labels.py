@@ -51,13 +51,14 @@ def encode_labels(
 
 def _column(raw: Any, name: str) -> np.ndarray:
     """Give a flat array: int64, text, or objects that are hashable."""
-    column = _as_array(raw)
+    column = as_column(raw)
     if column.ndim == 2 and column.shape[1] == 1:
         column = column[:, 0]
     if column.ndim != 1:
         raise DataError(
             f"Labels are one value a sample, got shape {column.shape} in {name}. "
-            f"Turn one-hot rows into indices with argmax(1), or give loss= for other targets."
+            f"Turn one-hot rows into indices with argmax(1); give target='labels' for several yes "
+            f"or no labels a sample, target='numbers' for several numbers."
         )
     match column.dtype.kind:
         case "i" | "u":
@@ -71,7 +72,8 @@ def _column(raw: Any, name: str) -> np.ndarray:
     raise DataError(f"Labels of dtype {column.dtype} in {name} cannot name classes.")
 
 
-def _as_array(raw: Any) -> np.ndarray:
+def as_column(raw: Any) -> np.ndarray:
+    """Give an array of targets; a list of values of several types becomes one of objects."""
     if isinstance(raw, Tensor):
         return raw.detach().cpu().numpy()
     if isinstance(raw, list | tuple) and len({type(value) for value in raw}) > 1:
@@ -86,7 +88,7 @@ def _whole(column: np.ndarray, name: str) -> np.ndarray:
     if len(bad):
         raise DataError(
             f"Labels given as floats must be whole numbers, got {column[bad[0]]!s} in {name} at "
-            f"index {bad[0]} ({len(bad)} such). For targets that are not classes give loss=."
+            f"index {bad[0]} ({len(bad)} such). Give target='numbers' to predict numbers."
         )
     return column.astype(np.int64)
 

@@ -10,15 +10,17 @@ from typing import Any
 from archloom import plugins
 from archloom.errors import ConfigError, DataError, did_you_mean
 from archloom.task._arrays import from_arrays
-from archloom.task._idx import from_idx
-from archloom.task._npz import from_npz
+from archloom.task._recognise import source_of_object, source_of_path
 from archloom.task._task import Task
 
 
-def load(spec: str | Path, **options: Any) -> Task:
-    """Make a task of a data set's name, an `.npz` file or a folder of IDX files.
+def load(spec: Any, **options: Any) -> Task:
+    """Make a task of a data set's name, a file or folder, or data in memory.
 
-    Options are those of the source and of `from_arrays`.
+    A path is recognised by what is there: `.npz` and `.npy` files, IDX, CIFAR, folders of images
+    or DICOM files, CSV and Parquet tables, NetCDF and HDF5 files, saved Hugging Face datasets.
+    In memory, a pair (X, y) of arrays or tensors, a torch `Dataset`, a pandas frame and a Hugging
+    Face dataset are taken. Options are those of the source and of `from_arrays`.
 
     Raises:
         ConfigError: for a name or an option that is not known.
@@ -27,21 +29,20 @@ def load(spec: str | Path, **options: Any) -> Task:
     >>> load("digits", seed=3)
     Task('digits', 1079/359/359, shape=(1, 8, 8), classes=10)
     """
-    if isinstance(spec, str) and spec in plugins.known("data"):
+    if isinstance(spec, str) and spec in plugins.known("data") and not _is_path(spec, options):
         return _call(plugins.find("data", spec), spec, options)
+    if not isinstance(spec, str | Path):
+        name, given = source_of_object(spec)
+        return _call(from_arrays if name == "arrays" else _found(name), name, {**given, **options})
     path = Path(spec).expanduser()
-    if path.is_dir():
-        return _call(from_idx, "idx", {"files": path, **options})
-    if path.suffix == ".npz":
-        return _call(from_npz, "npz", {"path": path, **options})
     if path.exists():
-        raise DataError(
-            f"Data come from an .npz file or a folder of IDX files, {path} is neither. Other "
-            f"formats: read them to arrays and use archloom.task.from_arrays."
-        )
+        name, parameter = source_of_path(path)
+        return _call(_found(name), name, {parameter: path, **options})
     if path.suffix or len(path.parts) > 1:
-        raise DataError(f"There is no file or folder {path}.")
-    found: Task = plugins.find("data", str(spec))(**options)  # raises with the nearest name
+        near = sorted(p.name for p in path.parent.iterdir())[:10] if path.parent.is_dir() else []
+        beside = f"; {path.parent} holds: {', '.join(near)}" if near else ""
+        raise DataError(f"There is no file or folder {path}{beside}.")
+    found: Task = _found(str(spec))(**options)  # raises with the nearest name
     return found
 
 
@@ -60,7 +61,20 @@ def rebuild(source: Mapping[str, Any]) -> Task:
     name = options.pop("name", None)
     if not isinstance(name, str):
         raise ConfigError(f"A description of data needs a name, got {dict(source)!r}.")
-    return _call(plugins.find("data", name), name, options)
+    if "title" in options:
+        options["name"] = options.pop("title")
+    return _call(_found(name), name, options)
+
+
+def _is_path(name: str, options: Mapping[str, Any]) -> bool:
+    """Say whether a source's name is meant as a path: one is there, and the source needs one."""
+    known = _parameters(_found(name)) if Path(name).exists() else None
+    empty = inspect.Parameter.empty
+    return any(d is empty and p not in options for p, d in (known or {}).items())
+
+
+def _found(name: str) -> Any:
+    return plugins.find("data", name)
 
 
 def _call(source: Any, name: str, options: Mapping[str, Any]) -> Task:

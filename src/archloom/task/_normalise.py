@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-_CHUNK = 2048
+_CHUNK = 2048  # samples
+_VALUES = 1 << 23  # large samples come in smaller chunks
 
 
 class Normalisation(NamedTuple):
@@ -19,7 +21,8 @@ class Normalisation(NamedTuple):
     def __call__(self, inputs: Tensor) -> Tensor:
         """Give `(inputs - mean) / std` as new float32 values; the memory layout is kept."""
         shape = (1, -1) + (1,) * (inputs.ndim - 2)
-        return torch.sub(_as_float(inputs), self.mean.view(shape)).div_(self.std.view(shape))
+        mean, std = self.mean.to(inputs.device), self.std.to(inputs.device)
+        return torch.sub(_as_float(inputs), mean.view(shape)).div_(std.view(shape))
 
     def to(self, device: torch.device | str) -> Normalisation:
         """Give the same numbers on another device."""
@@ -36,7 +39,8 @@ def measure_normalisation(inputs: Tensor) -> Normalisation:
     """
     axes = [0, *range(2, inputs.ndim)]
     count, mean, spread = 0.0, torch.zeros(()), torch.zeros(())
-    for chunk in torch.split(inputs, _CHUNK):
+    rows = min(_CHUNK, max(1, _VALUES // max(1, math.prod(inputs.shape[1:]))))
+    for chunk in torch.split(inputs, rows):
         variance, centre = torch.var_mean(chunk.double(), dim=axes, correction=0)
         size = chunk.numel() / inputs.shape[1]
         total = count + size

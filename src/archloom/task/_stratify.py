@@ -25,7 +25,7 @@ def stratified_split(targets: Tensor, fractions: tuple[float, ...], seed: int) -
     >>> len(rest), len(part)
     (9, 3)
     """
-    _check_fractions(fractions)
+    check_fractions(fractions)
     groups = _groups(targets)
     rng = np.random.default_rng(mix(seed, 1))
     orders = [rng.permutation(group) for group in groups]
@@ -56,7 +56,7 @@ def stratified_subset(targets: Tensor, fraction: float, seed: int) -> Tensor:
     """
     if fraction == 1.0:
         return torch.arange(len(targets))
-    _check_fractions((fraction,))
+    check_fractions((fraction,))
     groups = _groups(targets)
     rng = np.random.default_rng(mix(seed, 2))
     orders = [rng.permutation(group) for group in groups]
@@ -65,7 +65,7 @@ def stratified_subset(targets: Tensor, fraction: float, seed: int) -> Tensor:
     return _sorted([order[:count] for order, count in zip(orders, counts, strict=True)])
 
 
-def _check_fractions(fractions: tuple[float, ...]) -> None:
+def check_fractions(fractions: tuple[float, ...]) -> None:
     for fraction in fractions:
         if not 0.0 < fraction < 1.0:
             raise DataError(f"A part of the samples is a fraction between 0 and 1, got {fraction}.")

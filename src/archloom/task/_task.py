@@ -3,32 +3,37 @@
 from __future__ import annotations
 
 import copy
-import hashlib
-import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, Final, NoReturn, TypeAlias, final
+from typing import Any, Final, NoReturn, final
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from archloom.errors import ConfigError, TestSplitGuarded, did_you_mean
-from archloom.task._checks import are_classes, check_splits
-from archloom.task._data import Inputs, Outputs, Split, leaves, map_tensors
-from archloom.task._metrics import accuracy, auc, balanced_accuracy
+from archloom.errors import TestSplitGuarded
+from archloom.task._checks import are_classes, check_settings, check_splits
+from archloom.task._classes import Classes
+from archloom.task._custom import Custom
+from archloom.task._data import Inputs, Outputs, Split, map_tensors
+from archloom.task._describe import (
+    description,
+    fingerprint_of,
+    hints_of,
+    vocabulary_of,
+    watched_metric,
+)
+from archloom.task._folds import fold_numbers, fold_parts
+from archloom.task._kinds import check_kind, completed_kinds, overall_kind
+from archloom.task._target import Loss, Metric, Target
 
-Loss: TypeAlias = Callable[[Any, Tensor], Tensor]
-Metric: TypeAlias = Callable[[Any, Tensor], "float | None"]
-
-AUGMENT_OPS = ("flip", "shift")
-"""What augmentation can do: mirror left and right, move by up to a seventh of the size."""
-
-CLASSIFICATION: Mapping[str, Metric] = {
-    "accuracy": accuracy,
-    "balanced_accuracy": balanced_accuracy,
-    "auc": auc,
-}
+AUGMENT_OPS = (
+    *("flip", "vflip", "dflip", "rot90", "shift", "crop", "scale", "rotate", "shear"),
+    *("brightness", "contrast", "noise", "cutout", "mixup", "cutmix"),
+    *("jitter", "time_shift", "time_mask", "channel_drop"),
+    *("feature_noise", "feature_drop", "token_drop"),
+)
+"""What augmentation can do; docs/training.md says what to which kind of data."""
 
 
 @final
@@ -38,11 +43,16 @@ class Task:
     Built by the sources (`from_arrays`, `from_npz`, `digits`, ...), which prepare the arguments.
     Nothing of a task changes; `to` and `without_test` give new ones that share the tensors.
 
-    `loss` takes (outputs, targets) and gives a scalar tensor, the mean over the samples;
+    `target` says what is predicted; `loss`, `metrics` and `main_metric` follow from it and can be
+    replaced. `loss` takes (outputs, targets) and gives a scalar tensor, the mean over the samples;
     `metrics` maps names to functions of the same arguments that give a number, or None where the
-    metric is not defined. Without `metrics`, class indices are judged by accuracy, balanced
-    accuracy and AUC, other targets by the loss alone.
-    `normalisation` has the form of the inputs; None leaves them as they are.
+    metric is not defined. Without `target`, class indices are `Classes`, and all other targets
+    are judged by the loss alone.
+    `normalisation` has the form of the inputs; None leaves them, or one of them, as they are.
+    `kind` is one of `image`, `volume`, `series`, `table`, `text` and, for several inputs, `mixed`.
+    `encoder` is what turned raw data into these inputs, and is only carried along. `groups` numbers
+    the group of each pooled sample (see `pooled`), which `folds` keeps on one side.
+    `notices` say what the source had to do: files left out, columns guessed.
 
     Raises:
         DataError: when splits are empty, of different shapes or of different lengths than their
@@ -62,39 +72,54 @@ class Task:
         valid: Split,
         test: Split | None = None,
         *,
-        classes: int,
+        classes: int | None = None,
         class_names: Sequence[str] = (),
         normalisation: Any = None,
         augment_ops: Sequence[str] = (),
         source: Mapping[str, Any] | None = None,
-        loss: Loss = functional.cross_entropy,
+        loss: Loss | None = None,
         metrics: Mapping[str, Metric] | None = None,
+        main_metric: str | None = None,
+        target: Target | None = None,
+        kind: Any = None,
+        encoder: Any = None,
+        groups: Tensor | None = None,
+        notices: Sequence[str] = (),
     ) -> None:
         self.name: Final = name
         self.train: Final = train
         self.valid: Final = valid
-        self.classes: Final = classes
-        self.class_names: Final = tuple(class_names) or tuple(map(str, range(classes)))
+        self.target: Final = target or _target_of(train.targets, classes, class_names, loss)
+        self.classes: Final = self.target.outputs if target or classes is None else classes
+        self.class_names: Final = tuple(class_names) or self.target.names
         self.normalisation: Final = normalisation
         self.augment_ops: Final = tuple(augment_ops)
         self.source: Final = None if source is None else dict(source)
-        self.loss: Final = loss
-        if metrics is None:
-            metrics = CLASSIFICATION if are_classes(train.targets) else {}
-        self.metrics: Final = dict(metrics)
+        self.loss: Final[Loss] = _loss(self.target, loss)
+        self.metrics: Final = dict(self.target.metrics if metrics is None else metrics)
+        self.encoder: Final = encoder
+        self.groups: Final = groups
+        self.notices: Final = tuple(notices)
+        self._main_metric = main_metric
         self._test = test
+        self._kind = kind
         self._check()
 
     def _check(self) -> None:
-        splits = {"train": self.train, "valid": self.valid}
-        if self._test is not None:
-            splits["test"] = self._test
-        check_splits(splits, self.classes, self.class_names)
-        for op in self.augment_ops:
-            if op not in AUGMENT_OPS:
-                raise ConfigError(
-                    f"There is no augmentation {op!r}: {did_you_mean(op, AUGMENT_OPS)}."
-                )
+        splits = {name: split for name, split in self._splits.items() if split is not None}
+        check_splits(splits, self.target)
+        check_kind(self._kind)
+        check_settings(self, self._main_metric, AUGMENT_OPS)
+
+    @property
+    def kind(self) -> str:
+        """What the samples are: image, volume, series, table, text, or mixed for several inputs."""
+        return overall_kind(self.kinds)
+
+    @property
+    def kinds(self) -> Any:
+        """The kind of every input, in the form of the inputs."""
+        return completed_kinds(self.train.inputs, self._kind)
 
     @property
     def shape(self) -> Any:
@@ -108,34 +133,46 @@ class Task:
 
     @property
     def hints(self) -> dict[str, Any]:
-        """Settings that a model space may want: shape, channels, features and classes.
+        """Settings that a model space may want: shape, channels, features, classes, outputs.
 
         Channels are given for inputs with a channel axis, features (values a sample) for a
-        single input.
+        single input, kinds for several inputs, vocabulary for text. `classes` and `outputs` are
+        the columns that a model must give. An encoder's own hints come on top.
         """
-        hints: dict[str, Any] = {"classes": self.classes}
-        shape = self.shape
-        if not isinstance(self.train.inputs, Tensor):
-            return hints | {"shape": map_tensors(lambda t: list(t.shape[1:]), self.train.inputs)}
-        if len(shape) > 1:
-            hints["channels"] = shape[0]
-        return hints | {"shape": list(shape), "features": math.prod(shape)}
+        return hints_of(self)
+
+    @cached_property
+    def vocabulary(self) -> Any:
+        """How many token numbers text has: the largest of all splits and one.
+
+        None where no input is text; a tree for several inputs.
+        """
+        splits = [split for split in self._splits.values() if split is not None]
+        return vocabulary_of(self.kinds, splits)
+
+    @property
+    def _splits(self) -> dict[str, Split | None]:
+        return {"train": self.train, "valid": self.valid, "test": self._test}
 
     @property
     def outputs(self) -> int | None:
         """How many numbers a model must give a sample, None where the loss alone knows."""
-        plain = self.loss is functional.cross_entropy and are_classes(self.train.targets)
-        return self.classes if plain else None
+        known = self.loss == self.target.loss and self.target.kind != "custom"
+        return self.target.outputs if known else None
 
     @property
     def metric_names(self) -> tuple[str, ...]:
         """The names that `score` gives."""
         return ("loss", *self.metrics)
 
-    @property
+    @cached_property
     def main_metric(self) -> str:
-        """The metric that training watches unless told otherwise: accuracy, else the loss."""
-        return "accuracy" if "accuracy" in self.metrics else "loss"
+        """The metric that training watches unless told otherwise.
+
+        The target's: accuracy of classes, AUC of labels, RMSE of numbers; the loss where that is
+        not among the metrics or not defined for the validation data.
+        """
+        return self._main_metric or watched_metric(self)
 
     def score(self, outputs: Outputs, targets: Tensor) -> dict[str, float]:
         """Judge outputs: the loss and every metric that is defined for these targets."""
@@ -147,17 +184,20 @@ class Task:
         """Give a batch as the model gets it: normalised float32, on the batch's device."""
         if self.normalisation is None:
             return inputs
-        prepared: Inputs = map_tensors(lambda x, norm: norm(x), inputs, self.normalisation)
+        prepared: Inputs = map_tensors(
+            lambda x, norm: x if norm is None else norm(x), inputs, self.normalisation
+        )
         return prepared
 
     def example(self, batch: int = 2, device: torch.device | str = "meta") -> Inputs:
         """Give zeros in the form that a model of this task is called with."""
 
-        def zeros(tensor: Tensor) -> Tensor:
-            dtype = tensor.dtype if self.normalisation is None else torch.float32
+        def zeros(tensor: Tensor, norm: Any = None) -> Tensor:
+            dtype = tensor.dtype if norm is None else torch.float32
             return torch.zeros(batch, *tensor.shape[1:], dtype=dtype, device=device)
 
-        example: Inputs = map_tensors(zeros, self.train.inputs)
+        norms = () if self.normalisation is None else (self.normalisation,)
+        example: Inputs = map_tensors(zeros, self.train.inputs, *norms)
         return example
 
     @property
@@ -204,51 +244,90 @@ class Task:
             train=self.train.to(device),
             valid=self.valid.to(device),
             normalisation=self.normalisation
-            and map_tensors(lambda _, norm: norm.to(device), self.train.inputs, self.normalisation),
+            and map_tensors(
+                lambda _, norm: norm and norm.to(device), self.train.inputs, self.normalisation
+            ),
         )
 
+    def pooled(self) -> Split:
+        """Give the training samples and after them the validation samples, as one split."""
+        inputs = map_tensors(lambda *parts: torch.cat(parts), self.train.inputs, self.valid.inputs)
+        return Split(inputs, torch.cat([self.train.targets, self.valid.targets]))
+
+    def fold_index(self, k: int, seed: int = 0, groups: Any = None) -> Tensor:
+        """Give the number of the fold that validates each pooled sample, -1 for none.
+
+        Folds are stratified, and keep each group together where there are groups (the task's own
+        unless given). A sample that holds the only member of its class always trains.
+
+        Raises:
+            DataError: when there are fewer samples, or groups, than folds.
+        """
+        targets = torch.cat([self.train.targets, self.valid.targets])
+        return fold_numbers(
+            targets, self.target, k, seed, self.groups if groups is None else groups
+        )
+
+    def fold(self, number: int, k: int, seed: int = 0, groups: Any = None) -> Task:
+        """Give one of the `k` tasks of `folds`; each holds a copy of the data."""
+        index = self.fold_index(k, seed, groups)
+        parts = fold_parts(
+            self.pooled(), index == number, self.groups if groups is None else groups
+        )
+        twin = self._changed(name=f"{self.name}-fold-{number}", source=None, _test=None, **parts)
+        for fact in ("fingerprint", "main_metric"):
+            twin.__dict__.pop(fact, None)
+        twin._check()
+        return twin
+
+    def folds(self, k: int, seed: int = 0, groups: Any = None) -> list[Task]:
+        """Give `k` tasks over the pooled samples, each validated on another part; no test.
+
+        Normalisation and target stay those of this task, so that the outputs of models trained on
+        different folds can be averaged.
+
+        >>> from archloom.task import digits
+        >>> [(len(fold.train), len(fold.valid)) for fold in digits().folds(3)]
+        [(958, 480), (959, 479), (959, 479)]
+        """
+        self.fold_index(k, seed, groups)  # refuses a k that cannot be
+        return [self.fold(number, k, seed, groups) for number in range(k)]
+
     def _changed(self, **changes: Any) -> Task:
-        self.fingerprint  # noqa: B018  computed of all the data, before a part is taken away
+        self.fingerprint, self.vocabulary  # noqa: B018  of all the data, before a part is gone
         twin = copy.copy(self)
         twin.__dict__.update(changes)
         return twin
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of every value, shape, dtype and label of all splits, and of the class names."""
-        digest = hashlib.sha256(repr(self.class_names).encode())
-        for name, split in (("train", self.train), ("valid", self.valid), ("test", self._test)):
-            digest.update(name.encode())
-            if split is not None:
-                for member, tensor in [*leaves(split.inputs), ("targets", split.targets)]:
-                    digest.update(f"{member} {tensor.dtype} {tuple(tensor.shape)}".encode())
-                    for chunk in torch.split(tensor, 4096):
-                        plain = chunk.detach().cpu().contiguous().reshape(-1)
-                        digest.update(plain.view(torch.uint8).numpy().data)
-        return digest.hexdigest()[:32]
+        """A hash of every value, shape, dtype and label of all splits, and of what is predicted."""
+        return fingerprint_of(self, self._splits)
 
     def describe(self) -> dict[str, Any]:
-        """Give sizes, shape, classes and how often each occurs, as JSON can hold it."""
-        counts = {"train": self._class_counts(self.train), "valid": self._class_counts(self.valid)}
-        return {
-            "name": self.name,
-            "train": len(self.train),
-            "valid": len(self.valid),
-            "test": self.test_size,
-            "shape": self.hints["shape"],
-            "dtype": map_tensors(lambda t: str(t.dtype).removeprefix("torch."), self.train.inputs),
-            "classes": self.classes,
-            "class_names": list(self.class_names),
-            "class_counts": counts if are_classes(self.train.targets) else {},
-            "augment_ops": list(self.augment_ops),
-            "fingerprint": self.fingerprint,
-        }
-
-    def _class_counts(self, split: Split) -> list[int]:
-        if not are_classes(split.targets):
-            return []
-        return torch.bincount(split.targets, minlength=self.classes).tolist()
+        """Give sizes, shape, kind, target and how often each class or label occurs, as JSON."""
+        return description(self)
 
     def __repr__(self) -> str:
         sizes = f"{len(self.train)}/{len(self.valid)}/{self.test_size}"
-        return f"Task({self.name!r}, {sizes}, shape={self.shape}, classes={self.classes})"
+        kind = self.target.kind if self.target.kind in ("labels", "numbers") else "classes"
+        kind = "outputs" if self.target.kind == "mixed" else kind
+        return f"Task({self.name!r}, {sizes}, shape={self.shape}, {kind}={self.classes})"
+
+
+def _loss(target: Target, own: Loss | None) -> Loss:
+    """Give the loss to use; plain cross-entropy, given by hand, is that of plain classes."""
+    standard = own is functional.cross_entropy and target == Classes(target.names)
+    return target.loss if own is None or standard else own
+
+
+def _target_of(
+    targets: Tensor, classes: int | None, names: Sequence[str], loss: Loss | None
+) -> Target:
+    """Give the target of a task that was made without one."""
+    if are_classes(targets):
+        if classes is None:
+            classes = len(names) or (int(targets.max()) + 1 if len(targets) else 1)
+        return Classes(tuple(names) or tuple(map(str, range(classes))))
+    count = classes or len(names) or (targets.shape[1] if targets.ndim > 1 else 1)
+    return Custom(tuple(names) or tuple(map(str, range(count))), loss or functional.cross_entropy)

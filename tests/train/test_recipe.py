@@ -30,6 +30,14 @@ from archloom.train import Recipe
         ("warmup", 1, "got 1"),
         ("batch_size", 0, "got 0"),
         ("augment", "yes", "True or False, got 'yes'"),
+        ("augment", ["shift", "flop"], "no augmentation 'flop': did you mean 'flip'"),
+        ("augment", [3], "no augmentation 3: Known"),
+        ("augment", 0.5, "a list of operations, got 0.5"),
+        ("augment_strength", 1.1, r"in \[0, 1\], got 1.1"),
+        ("seconds", 0, r"in \(0, inf\), got 0"),
+        ("seconds", "60", "a number, got '60'"),
+        ("ema", 1.0, r"in \(0, 1\), got 1.0"),
+        ("swa", 0.0, "got 0.0"),
         ("label_smoothing", 1.0, "got 1.0"),
         ("patience", 0, "got 0"),
         ("amp", "bf8", "did you mean 'bf16'"),
@@ -52,3 +60,12 @@ def test_defaults_of_the_optimizers() -> None:
     assert Recipe(lr=0.5, weight_decay=0.25).decay == 0.25
     assert Recipe(schedule="cosine").rise == 0.0
     assert Recipe(schedule="cosine", warmup=0.1).rise == 0.1
+
+
+def test_weights_are_averaged_in_one_way() -> None:
+    with pytest.raises(ConfigError, match=r"ema=0.9 and swa=0.5: set one of them to None"):
+        Recipe(ema=0.9, swa=0.5)
+
+
+def test_operations_come_as_any_sequence() -> None:
+    assert Recipe(augment=["shift"]) == Recipe(augment=("shift",))  # type: ignore[arg-type]

@@ -15,6 +15,7 @@ SCOPE = "train."
 """Choices with labels of this scope are training settings, not parts of the model."""
 
 WEIGHTS = "weights.pt"
+OUTPUTS = "outputs.pt"
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,10 @@ class Train(Recipe):
     can be searched together with the layers; the epochs that a candidate asks for come first.
 
     Reports every epoch, goes on from its checkpoint after an interruption, and leaves the
-    weights as `weights.pt` in the candidate's folder. Besides the metrics it gives `epochs`
-    (those run) and `params`.
+    weights as `weights.pt` in the candidate's folder, and beside them `outputs.pt`: a dict whose
+    `outputs` are the model's for the validation split, as `archloom.train.predict` gives them.
+    Besides the metrics it gives `epochs` (those run) and `params`, and `micro_batch` where memory
+    was too small for a batch.
 
     >>> Train(epochs=3, lr=0.01, augment=True).epochs
     3
@@ -35,7 +38,7 @@ class Train(Recipe):
 
     def __call__(self, candidate: Candidate) -> dict[str, float]:
         """Train and give the validation metrics of the weights kept."""
-        recipe = self._for(candidate)
+        recipe = self.recipe_for(candidate)
         model = candidate.build()
         layout = choose_layout(
             model,
@@ -60,9 +63,12 @@ class Train(Recipe):
             checkpoint.unlink(missing_ok=True)
             raise
         save_tensors(candidate.files / WEIGHTS, model.state_dict())
+        save_tensors(candidate.files / OUTPUTS, {"outputs": fitted.outputs})
         checkpoint.unlink(missing_ok=True)
         params = sum(parameter.numel() for parameter in model.parameters())
-        return {**fitted.metrics, "epochs": float(fitted.epochs_run), "params": float(params)}
+        found = {**fitted.metrics, "epochs": float(fitted.epochs_run), "params": float(params)}
+        micro_batch = fitted.fast_path.get("micro_batch")
+        return found if micro_batch is None else {**found, "micro_batch": float(micro_batch)}
 
     def check(self, space: Space) -> None:
         """Raise unless every `train.*` choice of the space is a setting with values that fit.
@@ -76,7 +82,8 @@ class Train(Recipe):
                 for value in _probes(choice):
                     self._with({label: value})
 
-    def _for(self, candidate: Candidate) -> Recipe:
+    def recipe_for(self, candidate: Candidate) -> Recipe:
+        """Give the recipe with what the candidate's architecture and epochs change."""
         recipe = self._with(candidate.architecture)
         return recipe if candidate.epochs is None else replace(recipe, epochs=candidate.epochs)
 

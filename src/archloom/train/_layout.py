@@ -6,6 +6,7 @@ import copy
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any, cast
 
 import torch
@@ -16,10 +17,11 @@ from archloom.task import Task, leaves
 from archloom.train._random import kept_random_state
 from archloom.train._recipe import Recipe
 from archloom.train._rewrite import rewritten
-from archloom.train._training import Layout, Training
+from archloom.train._training import Layout, Training, wait_for
 
 _WARM_UP, _ROUNDS, _MOST_ROUNDS = 2, 5, 30
 _SECONDS = 3.0  # of measuring, after which the rounds done must do
+_SHARE = 0.05  # of the time that a recipe gives, if that is less
 _MARGIN = 0.85  # the other layout must be 15 % faster, so that near-ties give the same choice
 
 _LAYOUTS: tuple[Layout, Layout] = ("channels_last", "contiguous")
@@ -61,36 +63,39 @@ def measure_layout(
     five rounds as well: a busy machine should not decide.
     """
     device = torch.device(device)
+    limit = _SECONDS if recipe.seconds is None else min(_SECONDS, _SHARE * recipe.seconds)
     with kept_random_state(device), ExitStack() as stack:
         steppers = {}
+        timeless = replace(recipe, seconds=None, fraction=1.0, swa=None, ema=None)
         for layout in _LAYOUTS:
             training = Training(
-                copy.deepcopy(model), task, recipe, seed=0, device=device, layout=layout
+                copy.deepcopy(model), task, timeless, seed=0, device=device, layout=layout
             )
             stack.enter_context(rewritten(training.model, training.example()))
             steppers[layout] = _timed_steps(training)
-        seconds = _measured(steppers)
+        seconds = _measured(steppers, limit)
     return {
         "layout": "contiguous" if _other_wins(seconds) else "channels_last",
         "ms": {layout: round(min(values) * 1e3, 3) for layout, values in seconds.items()},
     }
 
 
-def _measured(steppers: dict[Layout, Iterator[float]]) -> dict[Layout, list[float]]:
+def _measured(steppers: dict[Layout, Iterator[float]], limit: float) -> dict[Layout, list[float]]:
     """Take the steps in turns, so that a busy moment of the machine meets both.
 
     A few rounds are enough to stay with the first layout; the other one has to keep its lead.
+    When the warm-up alone takes up the time, it has to do.
     """
-    for steps in steppers.values():
-        for _ in range(_WARM_UP):
-            next(steps)
-    seconds: dict[Layout, list[float]] = {layout: [] for layout in steppers}
     began = time.monotonic()
-    for number in range(1, _MOST_ROUNDS + 1):
+    seconds: dict[Layout, list[float]] = {layout: [] for layout in steppers}
+    for number in range(1, _WARM_UP + _MOST_ROUNDS + 1):
         for layout, steps in steppers.items():
             seconds[layout].append(next(steps))
-        enough = number >= _ROUNDS and not _other_wins(seconds)
-        if enough or time.monotonic() - began > _SECONDS:
+        if number == _WARM_UP and time.monotonic() - began < limit:
+            seconds = {layout: [] for layout in steppers}
+            continue
+        enough = number >= _WARM_UP + _ROUNDS and not _other_wins(seconds)
+        if enough or time.monotonic() - began > limit:
             break
     return seconds
 
@@ -109,14 +114,9 @@ def _timed_steps(training: Training) -> Iterator[float]:
         epoch += 1
         steps = training.steps(epoch)
         while True:
-            _wait(training.device)
+            wait_for(training.device)
             began = time.perf_counter()
             if next(steps, None) is None:
                 break
-            _wait(training.device)
+            wait_for(training.device)
             yield time.perf_counter() - began
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)

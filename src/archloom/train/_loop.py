@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from archloom.errors import ConfigError, did_you_mean
 from archloom.objective import Objective
 from archloom.task import Task
 from archloom.train._allocator import release_memory, tune_allocator
+from archloom.train._clock import Clock
 from archloom.train._layout import choose_layout
+from archloom.train._loss import Teacher
+from archloom.train._memory import placed
 from archloom.train._progress import Checkpoint, Progress, restore
 from archloom.train._random import kept_random_state
 from archloom.train._recipe import Recipe
@@ -31,7 +34,7 @@ class Fitted:
 
     `metrics` are the validation metrics of the weights that the model ended with, `curve` holds
     (epoch, metrics) of every epoch, `seconds` sums over restarts, `fast_path` says what was
-    done for speed.
+    done for speed, and `outputs` are the model's for the validation split, on the CPU.
     """
 
     metrics: Mapping[str, float]
@@ -39,6 +42,7 @@ class Fitted:
     epochs_run: int
     seconds: float
     fast_path: Mapping[str, Any] = field(default_factory=dict)
+    outputs: Any = field(default=None, repr=False, compare=False)
 
 
 def fit(
@@ -52,6 +56,10 @@ def fit(
     files: Path | None = None,
     report: Report | None = None,
     layout: Layout | None = None,
+    soft_targets: Tensor | None = None,
+    temperature: float = 2.0,
+    hard: float = 0.1,
+    now: Callable[[], float] = time.monotonic,
 ) -> Fitted:
     """Train the model in place on the task's training split, validating after every epoch.
 
@@ -60,6 +68,13 @@ def fit(
     the last epoch saved, reports the saved epochs once more, and ends with the same weights, bit
     for bit. `epochs` overrides the recipe's; `layout` is a choice of `measure_layout` made
     earlier. Global random states are left as they were.
+
+    With `seconds` in the recipe, epochs are validated about every twentieth of the time only, and
+    a training cut off keeps the time it has used; it ends alike but not bit for bit, since what
+    fits into the time differs from run to run. `now` is the clock, in seconds.
+
+    `soft_targets` are a teacher's outputs for the training samples, as `Teacher` takes them with
+    `temperature` and `hard`: knowledge distillation.
 
     Raises:
         Diverged: when the loss becomes NaN or infinite.
@@ -74,48 +89,83 @@ def fit(
     (3, True)
     """
     recipe = recipe if epochs is None else replace(recipe, epochs=epochs)
+    clock = Clock(recipe.seconds, now=now)
     device = torch.device(device)
     objective = _objective(recipe, task)
-    checkpoint = Checkpoint.of(files, model, task, recipe, seed)
-    task = task.to(device)
+    teacher = None
+    if soft_targets is not None:
+        teacher = Teacher(torch.as_tensor(soft_targets), temperature, hard)
+    checkpoint = Checkpoint.of(files, model, task, recipe, seed, teacher)
+    task = placed(task, device)
     release_memory()
     allocator = tune_allocator() if device.type == "cpu" else "untouched (not on the CPU)"
     with kept_random_state(device):
         saved = checkpoint.read(device)
         chosen = saved["layout"] if saved else layout
         chosen = chosen or choose_layout(model, task, recipe, device)
-        training = Training(model, task, recipe, seed=seed, device=device, layout=chosen)
-        progress = Progress(objective, recipe.restore_best, chosen)
+        training = Training(
+            *(model, task, recipe),
+            seed=seed,
+            device=device,
+            layout=chosen,
+            clock=clock,
+            teacher=teacher,
+        )
+        progress = Progress(objective, recipe.restore_best, chosen, training.average.wanted)
         if saved:
             restore(saved, progress, training)
-        try:
-            with rewritten(model, training.example()) as rewrites:
-                _run(training, progress, checkpoint, report or _silent)
-        finally:
-            set_layout(model, "contiguous")
+        done = _run(training, progress, checkpoint, report or _silent)
+    return _fitted(training, progress, {"layout": chosen, "allocator": allocator, **done})
+
+
+def _fitted(training: Training, progress: Progress, fast_path: dict[str, Any]) -> Fitted:
+    if training.micro_batch is not None:
+        fast_path["micro_batch"] = training.micro_batch
     return Fitted(
-        metrics=progress.finish(model),
+        metrics=progress.finish(training.model),
         curve=tuple(progress.curve),
-        epochs_run=len(progress.curve),
+        epochs_run=progress.epoch,
         seconds=progress.seconds,
-        fast_path={"layout": chosen, "allocator": allocator, **rewrites},
+        fast_path=fast_path,
+        outputs=progress.outputs,
     )
 
 
-def _run(training: Training, progress: Progress, checkpoint: Checkpoint, report: Report) -> None:
+def _run(
+    training: Training, progress: Progress, checkpoint: Checkpoint, report: Report
+) -> dict[str, int]:
+    """Train on the rewritten model; say how often each rewrite was made."""
+    try:
+        with rewritten(training.model, training.example()) as rewrites:
+            _run_epochs(training, progress, checkpoint, report)
+    finally:
+        set_layout(training.model, "contiguous")
+    return rewrites
+
+
+def _run_epochs(
+    training: Training, progress: Progress, checkpoint: Checkpoint, report: Report
+) -> None:
     """Train the epochs that are left; an epoch is reported when it is safe on disk."""
-    began = time.monotonic() - progress.seconds
     for step, metrics in progress.curve:
         report(step, metrics)
-    recipe = training.recipe
-    for epoch in range(len(progress.curve) + 1, recipe.epochs + 1):
-        if progress.exhausted(recipe.patience):
+    recipe, clock = training.recipe, training.clock
+    for epoch in range(progress.epoch + 1, recipe.epochs + 1):
+        if progress.over or progress.exhausted(recipe.patience):
             return
         train_loss = training.epoch(epoch)
-        metrics = {**training.validate(), "train_loss": train_loss}
-        progress.add(metrics, training.model)
-        progress.seconds = time.monotonic() - began
+        over = clock.over
+        if not (over or clock.due or epoch == recipe.epochs):
+            continue
+        began = clock.elapsed
+        with training.average.worn(training.measure_statistics):
+            scores, outputs = training.validate()
+            metrics = {**scores, "train_loss": train_loss}
+            progress.add(epoch, metrics, training.model, outputs)
+        clock.validated(began)
+        progress.seconds, progress.over = clock.elapsed, over or clock.over
         checkpoint.save(progress, training)
+        clock.validated(began)  # what is kept for the last validation includes the saving
         report(epoch, metrics)
 
 

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from archloom.objective import Objective
-from archloom.task import Task
+from archloom.task import Task, map_tensors
 from archloom.train._checkpoint import load_tensors, save_tensors
+from archloom.train._loss import Teacher
 from archloom.train._recipe import Recipe
 from archloom.train._training import Layout, Training
 
@@ -26,37 +27,56 @@ Metrics = dict[str, float]
 
 @dataclass
 class Progress:
-    """The epochs so far, and the weights of the best one where they are wanted."""
+    """The epochs so far, and the weights of the best one where they are wanted.
+
+    With `averaged` the model in training never has the weights that are validated, so those are
+    kept in any case. `outputs` are those for the validation split. `over` says that the time is
+    used up, so that there is nothing to go on with.
+    """
 
     objective: Objective
     keep_best: bool
     layout: Layout
+    averaged: bool = False
     curve: list[tuple[int, Metrics]] = field(default_factory=list)
     seconds: float = 0.0
     best: dict[str, Any] | None = None
+    over: bool = False
+    outputs: Any = None
 
-    def best_epoch(self) -> int:
-        """The number of the best epoch; of equal ones the one of lowest loss, then the first."""
-        return max(self.curve, key=self._rank)[0]
+    @property
+    def epoch(self) -> int:
+        """The last epoch validated, 0 before the first."""
+        return self.curve[-1][0] if self.curve else 0
 
-    def add(self, metrics: Metrics, model: nn.Module) -> None:
-        """Take in the next epoch's metrics, and its weights if they are the best."""
-        self.curve.append((len(self.curve) + 1, metrics))
-        if self.keep_best and self.best_epoch() == len(self.curve):
+    @property
+    def best_is_last(self) -> bool:
+        """Whether no earlier epoch was better than the last."""
+        return self._best_place() == len(self.curve) - 1
+
+    def add(self, epoch: int, metrics: Metrics, model: nn.Module, outputs: Any) -> None:
+        """Take in an epoch's metrics, and its weights and outputs if they are the best."""
+        self.curve.append((epoch, metrics))
+        if self.best_is_last or not self.keep_best:
+            self.outputs = map_tensors(lambda tensor: tensor.detach().cpu(), outputs)
+        if self.best_is_last if self.keep_best else self.averaged:
             self.best = copy.deepcopy(model.state_dict())
 
     def exhausted(self, patience: int | None) -> bool:
-        """Whether `patience` epochs went by without a better one."""
+        """Whether `patience` validations went by without a better one."""
         if patience is None or not self.curve:
             return False
-        return len(self.curve) - self.best_epoch() >= patience
+        return len(self.curve) - 1 - self._best_place() >= patience
 
     def finish(self, model: nn.Module) -> Metrics:
         """Give the model its final weights, and the metrics that go with them."""
-        if not self.keep_best or self.best is None:
-            return self.curve[-1][1]
-        model.load_state_dict(self.best)
-        return self.curve[self.best_epoch() - 1][1]
+        if self.best is not None:
+            model.load_state_dict(self.best)
+        return self.curve[self._best_place() if self.keep_best else -1][1]
+
+    def _best_place(self) -> int:
+        """The place of the best epoch; of equal ones that of lowest loss, then the first."""
+        return max(range(len(self.curve)), key=lambda place: self._rank(self.curve[place]))
 
     def _rank(self, point: tuple[int, Metrics]) -> tuple[float, float, int]:
         step, metrics = point
@@ -73,13 +93,20 @@ class Checkpoint:
 
     @classmethod
     def of(
-        cls, folder: Path | None, model: nn.Module, task: Task, recipe: Recipe, seed: int
+        cls,
+        folder: Path | None,
+        model: nn.Module,
+        task: Task,
+        recipe: Recipe,
+        seed: int,
+        teacher: Teacher | None = None,
     ) -> Checkpoint:
         """Give the checkpoint in a folder; its key is a hash of all that must stay equal."""
         if folder is None:
             return cls(None)
         shapes = [(name, tuple(value.shape)) for name, value in _tensors(model)]
-        text = repr((vars(recipe), seed, task.fingerprint, shapes, torch.__version__))
+        taught = None if teacher is None else teacher.fingerprint
+        text = repr((vars(recipe), seed, task.fingerprint, shapes, torch.__version__, taught))
         return cls(folder / CHECKPOINT, hashlib.sha256(text.encode()).hexdigest()[:32])
 
     def read(self, device: torch.device) -> dict[str, Any] | None:
@@ -93,16 +120,22 @@ class Checkpoint:
         """Write down where the training stands, whole or not at all."""
         if self.path is None:
             return
-        best_is_last = not progress.keep_best or progress.best_epoch() == len(progress.curve)
+        # the last weights need no second copy, unless averaged ones were validated in their place
+        same = progress.best_is_last and not training.average.begun
         content = {
             "key": self.key,
             "layout": progress.layout,
             "curve": [[step, metrics] for step, metrics in progress.curve],
             "seconds": progress.seconds,
-            "best": None if best_is_last else progress.best,
+            "over": progress.over,
+            "outputs": progress.outputs,
+            "best": None if same else progress.best,
             "model": training.model.state_dict(),
             "optimizer": training.optimizer.state_dict(),
             "scaler": training.scaler.state_dict(),
+            "clock": training.clock.state_dict(),
+            "average": training.average.state_dict(),
+            "micro_batch": training.micro_batch,
         }
         save_tensors(self.path, content)
 
@@ -113,8 +146,12 @@ def restore(saved: Mapping[str, Any], progress: Progress, training: Training) ->
     training.optimizer.load_state_dict(saved["optimizer"])
     training.scaler.load_state_dict(saved["scaler"])
     progress.curve = [(int(step), dict(metrics)) for step, metrics in saved["curve"]]
-    progress.seconds = float(saved["seconds"])
-    if progress.keep_best:
+    training.clock.load_state_dict(saved["clock"])
+    training.average.load_state_dict(saved["average"])
+    training.micro_batch = saved["micro_batch"]
+    progress.seconds, progress.over = float(saved["seconds"]), bool(saved["over"])
+    progress.outputs = saved["outputs"]
+    if progress.keep_best or progress.averaged:
         progress.best = saved["best"] or copy.deepcopy(training.model.state_dict())
 
 

@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from archloom.errors import ConfigError, did_you_mean
+from archloom.task import AUGMENT_OPS
 
 _NAMES: dict[str, tuple[str, ...]] = {
     "optimizer": ("adam", "adamw", "sgd"),
     "schedule": ("constant", "cosine", "onecycle", "step"),
     "amp": ("auto", "bf16", "fp16", "off"),
 }
+
+POLICIES = ("none", "light", "medium", "strong", "trivial", "rand")
+"""The names of augmentation policies."""
 
 # lowest, highest, and whether the ends belong to it
 _RANGES: dict[str, tuple[float, float, bool, bool]] = {
@@ -26,10 +30,17 @@ _RANGES: dict[str, tuple[float, float, bool, bool]] = {
     "label_smoothing": (0, 1, True, False),
     "patience": (1, math.inf, True, False),
     "clip": (0, math.inf, False, False),
+    "seconds": (0, math.inf, False, False),
+    "augment_strength": (0, 1, True, True),
+    "ema": (0, 1, False, False),
+    "swa": (0, 1, False, False),
 }
 
 _WHOLE = ("epochs", "batch_size", "patience")
-_MAY_BE_NONE = ("lr", "weight_decay", "warmup", "patience", "clip", "monitor")
+_MAY_BE_NONE = (
+    *("lr", "weight_decay", "warmup", "patience", "clip", "monitor"),
+    *("seconds", "ema", "swa"),
+)
 
 _LR = {"adamw": 3e-3, "adam": 1e-3, "sgd": 0.05}
 _WEIGHT_DECAY = {"adamw": 0.1, "adam": 0.0, "sgd": 5e-4}
@@ -51,7 +62,10 @@ class Recipe:
             or `step` (a tenth after half and again after three quarters).
         warmup: share of the steps in which the rate rises; None takes 0.3 for `onecycle`, else 0.
         batch_size: samples a step.
-        augment: change the images at random, as far as the task allows it.
+        augment: change the training inputs at random, as far as the task allows it: True for the
+            policy `medium`, or the name of a policy, or a list of operations; `medium-flip` is
+            the policy without flips.
+        augment_strength: how far they are changed, in [0, 1]; 0.5 is moderate.
         label_smoothing: share of the target spread over all classes (Szegedy et al. 2016).
         patience: stop after so many epochs without a better `monitor`; None never does.
         amp: mixed precision: `auto` on CUDA only (bf16, else fp16), `off`, `bf16`, `fp16`.
@@ -60,6 +74,12 @@ class Recipe:
         restore_best: end with the weights of the best epoch rather than of the last.
         monitor: validation metric that tells the best epoch; None takes the accuracy where there
             is one, else the loss.
+        seconds: time budget; the learning rate falls with the larger of the shares of steps and
+            of time, and training ends, validated, when one is used up, in mid-epoch too.
+        ema: validate and keep an exponential moving average of the weights with this decay a
+            step, 0.999 for instance.
+        swa: average the weights from this share of the training on, 0.75 for instance; the
+            learning rate stays as it is there (Izmailov et al. 2018).
 
     Raises:
         ConfigError: for a value out of range or a name that is not known.
@@ -77,7 +97,8 @@ class Recipe:
     schedule: Literal["onecycle", "cosine", "constant", "step"] = "onecycle"
     warmup: float | None = None
     batch_size: int = 64
-    augment: bool = False
+    augment: bool | str | tuple[str, ...] = False
+    augment_strength: float = 0.5
     label_smoothing: float = 0.0
     patience: int | None = None
     amp: Literal["auto", "off", "bf16", "fp16"] = "auto"
@@ -85,18 +106,28 @@ class Recipe:
     clip: float | None = None
     restore_best: bool = True
     monitor: str | None = None
+    seconds: float | None = None
+    ema: float | None = None
+    swa: float | None = None
 
     def __post_init__(self) -> None:
         for name, known in _NAMES.items():
             _check_name(name, getattr(self, name), known)
         for name in _RANGES:
             _check_number(name, getattr(self, name))
-        for name in ("augment", "restore_best"):
-            _check_truth(name, getattr(self, name))
+        _check_truth("restore_best", self.restore_best)
+        _check_augment(self.augment)
+        if not isinstance(self.augment, bool | str):
+            object.__setattr__(self, "augment", tuple(self.augment))
         if self.channels_last != "auto":
             _check_truth("channels_last", self.channels_last)
         if self.monitor is not None and not isinstance(self.monitor, str):
             raise ConfigError(f"monitor is the name of a metric or None, got {self.monitor!r}.")
+        if self.ema is not None and self.swa is not None:
+            raise ConfigError(
+                f"Weights are averaged in one way, got ema={self.ema} and swa={self.swa}: set one "
+                f"of them to None."
+            )
 
     @property
     def learning_rate(self) -> float:
@@ -139,6 +170,28 @@ def _check_number(setting: str, value: Any) -> None:
 def _check_truth(setting: str, value: Any) -> None:
     if not isinstance(value, bool):
         raise ConfigError(f"{setting} must be True or False, got {value!r}.")
+
+
+def _check_augment(value: Any) -> None:
+    if isinstance(value, bool):
+        return
+    if isinstance(value, str):
+        policy, *without = value.split("-")
+        for name, known in ((policy, POLICIES), *((op, AUGMENT_OPS) for op in without)):
+            if name not in known:
+                raise ConfigError(
+                    f"augment is a policy (less some operations: 'medium-flip'), a list of "
+                    f"operations, True or False, got {value!r}: {did_you_mean(name, known)}."
+                )
+        return
+    if not isinstance(value, list | tuple):
+        raise ConfigError(
+            f"augment is True, False, the name of a policy or a list of operations, got {value!r}."
+        )
+    for op in value:
+        if op not in AUGMENT_OPS:
+            hint = did_you_mean(op, AUGMENT_OPS) if isinstance(op, str) else f"Known: {AUGMENT_OPS}"
+            raise ConfigError(f"There is no augmentation {op!r}: {hint}.")
 
 
 def _is_number(value: Any) -> bool:

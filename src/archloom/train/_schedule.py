@@ -11,8 +11,10 @@ _START = 1 / 25
 _END = _START / 1e4
 
 
-def lr_factor(recipe: Recipe, step: int, steps: int) -> float:
+def lr_factor(recipe: Recipe, step: float, steps: int) -> float:
     """Give the learning rate at `step` (from 0) of `steps` as a share of the peak.
+
+    Under a clock steps are not whole: the share of the time that is used tells where one is.
 
     >>> recipe = Recipe(schedule="cosine")
     >>> [round(lr_factor(recipe, step, 4), 3) for step in range(4)]
@@ -31,7 +33,7 @@ def lr_factor(recipe: Recipe, step: int, steps: int) -> float:
     return 1.0
 
 
-def _one_cycle(step: int, steps: int, rise: float) -> float:
+def _one_cycle(step: float, steps: int, rise: float) -> float:
     top = rise * steps - 1
     if step <= top:
         return _between(_START, 1.0, step / top if top else 1.0)

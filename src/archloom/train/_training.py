@@ -9,20 +9,23 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from archloom.errors import ConfigError, Diverged, TrialError
+from archloom.errors import Diverged, TrialError
 from archloom.task import (
     Inputs,
     Split,
     Task,
     batch_count,
-    batches,
     call_model,
-    map_tensors,
+    epoch_order,
     stratified_subset,
 )
-from archloom.train._augment import augment
+from archloom.train._augmentation import Augmentation
+from archloom.train._average import Average, measuring_statistics
+from archloom.train._batch import Batch
+from archloom.train._clock import Clock
+from archloom.train._loss import Teacher, training_loss
+from archloom.train._memory import forget_freed, out_of_memory, placed
 from archloom.train._optimizer import make_optimizer
 from archloom.train._predict import arranged, predict
 from archloom.train._random import seed_everything
@@ -32,12 +35,15 @@ from archloom.train._schedule import lr_factor
 Layout = Literal["channels_last", "contiguous"]
 
 _FIRST_CHECK, _CHECK_EVERY = 8, 256  # steps; to look at the loss makes a GPU wait
+_WAIT_EVERY = 16  # steps; under a clock, a GPU must not fall far behind what it was told
+_STATISTICS = 4096  # samples to measure the statistics of batch norms on
 
 
 class Training:
     """A model in training on a task. `epoch` trains one epoch, `validate` judges the model.
 
-    The model is moved to the device and its convolution weights into the layout.
+    The model is moved to the device and its convolution weights into the layout. `clock` ends an
+    epoch early, `teacher` gives soft targets besides the task's own.
 
     >>> from archloom.task import digits
     >>> model = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
@@ -55,36 +61,50 @@ class Training:
         seed: int,
         device: torch.device | str = "cpu",
         layout: Layout = "contiguous",
+        clock: Clock | None = None,
+        teacher: Teacher | None = None,
     ) -> None:
         self.model = model.to(device)
-        self.task = task.to(device)
         self.recipe = recipe
         self.seed = seed
         self.device = torch.device(device)
+        self.task = placed(task, self.device)
         self.channels_last = layout == "channels_last"
         set_layout(model, layout)
-        self.split = _part(self.task.train, recipe.fraction)
+        self.clock = clock or Clock()
+        self.clock.valid_steps = len(task.valid) / recipe.batch_size
+        self.average = Average(model, recipe)
+        self.micro_batch: int | None = None  # samples at a time, once memory ran out
         self.optimizer = make_optimizer(model, recipe, self.device)
         self.dtype = _dtype(recipe, self.device)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype is torch.float16)
-        self._loss = _smoothed(self.task, recipe)
+        self._augmentation = Augmentation.of(recipe, self.task)
+        self._part = _part(task.train, recipe.fraction)
+        self._teacher = teacher
+        self._loss = training_loss(self.task, recipe, teacher)
+
+    @property
+    def split(self) -> Split:
+        """The samples trained on."""
+        return self.task.train if self._part is None else self.task.train.take(self._part)
 
     @property
     def steps_an_epoch(self) -> int:
         """How many batches an epoch has."""
-        return batch_count(len(self.split), self.recipe.batch_size)
+        return batch_count(self._samples, self.recipe.batch_size)
 
     def example(self, count: int = 4) -> Inputs:
         """Give a few training samples as the model gets them."""
-        few = self.split.take(torch.arange(min(count, len(self.split))))
-        return self.task.prepare(arranged(few.inputs, self.channels_last))
+        few = torch.arange(min(count, self._samples)) if self._part is None else self._part[:count]
+        return self._prepared(self.task.train.take(few).to(self.device).inputs)
 
     def epoch(self, number: int) -> float:
-        """Train one epoch (from 1) and give the mean loss of its samples.
+        """Train one epoch (from 1), or until the clock is over: give the samples' mean loss.
 
         Raises:
             Diverged: when the loss becomes NaN or infinite.
-            TrialError: when the outputs do not fit the targets.
+            TrialError: when the outputs do not fit the targets, or memory runs out even with one
+                sample at a time.
         """
         self.model.train()
         total, samples = torch.zeros((), device=self.device), 0
@@ -93,6 +113,8 @@ class Training:
             samples += size
             if step == _FIRST_CHECK or step % _CHECK_EVERY == 0:
                 self._require_finite(float(total), number)
+            if self.clock.over:
+                break
         mean = float(total) / max(samples, 1)
         self._require_finite(mean, number)
         return mean
@@ -104,13 +126,18 @@ class Training:
         """
         generator = seed_everything(self.seed, epoch)
         first = (epoch - 1) * self.steps_an_epoch
-        cut = batches(self.split, self.recipe.batch_size, seed=self.seed, epoch=epoch)
-        for number, (raw, targets) in enumerate(cut):
-            self._set_rate(first + number)
-            yield self._step(self._prepared(raw, generator), targets), len(targets)
+        for number, index in enumerate(self._cut(epoch), start=first):
+            self.clock.step_begins()
+            self._set_rate(number)
+            loss = self._fitting_step(self._batch(index, generator))
+            self.average.update(self._progress(number + 1))
+            if self.clock.seconds is not None and number % _WAIT_EVERY == 0:
+                wait_for(self.device)
+            self.clock.step_ends()
+            yield loss, len(index)
 
-    def validate(self) -> dict[str, float]:
-        """Score the model on the validation split.
+    def validate(self) -> tuple[dict[str, float], Any]:
+        """Score the model, as it is, on the validation split: give metrics and outputs.
 
         Raises:
             Diverged: when the validation loss is NaN or infinite.
@@ -120,41 +147,106 @@ class Training:
             self.model,
             valid.inputs,
             self.task,
+            device=self.device,
             channels_last=self.channels_last,
             precision=self._precision(),
         )
-        self._check_shape(outputs, valid.targets)
-        metrics = self.task.score(outputs, valid.targets)
+        targets = valid.targets.to(self.device)
+        self._check_shape(outputs, targets)
+        metrics = self.task.score(outputs, targets)
         if not math.isfinite(metrics["loss"]):
             raise Diverged(
                 f"The validation loss must be finite, got {metrics['loss']}: the weights or the "
                 f"running statistics have grown out of range. Lower lr or set clip=1.0."
             )
-        return metrics
+        return metrics, outputs
 
-    def _prepared(self, raw: Inputs, generator: torch.Generator) -> Inputs:
-        if self.recipe.augment:
-            ops = self.task.augment_ops
-            raw = map_tensors(lambda tensor: augment(tensor, ops, generator), raw)
+    def measure_statistics(self) -> None:
+        """Measure the statistics of batch norms anew on training samples, as they are."""
+        size = min(self.recipe.batch_size, self.micro_batch or self.recipe.batch_size)
+        order = epoch_order(self._samples, self.seed, 0)[:_STATISTICS]
+        with measuring_statistics(self.model), torch.no_grad(), self._precision():
+            for index in torch.split(order[: max(len(order) // size, 1) * size], size):
+                samples = self.task.train.take(self._places(index)).to(self.device)
+                call_model(self.model, self._prepared(samples.inputs))
+
+    @property
+    def _samples(self) -> int:
+        return len(self.task.train) if self._part is None else len(self._part)
+
+    def _cut(self, epoch: int) -> list[Tensor]:
+        order = epoch_order(self._samples, self.seed, epoch)
+        return list(torch.split(order, self.recipe.batch_size))[: self.steps_an_epoch]
+
+    def _places(self, index: Tensor) -> Tensor:
+        """Give the places in the whole training split of samples of the part."""
+        return index if self._part is None else self._part[index]
+
+    def _batch(self, index: Tensor, generator: torch.Generator) -> Batch:
+        places = self._places(index)
+        samples = self.task.train.take(places).to(self.device)
+        teacher = self._teacher
+        soft = None if teacher is None else teacher.outputs[places.cpu()].to(self.device)
+        if not self._augmentation:
+            return Batch(self._prepared(samples.inputs), samples.targets, soft)
+        inputs = self._augmentation.inputs(samples.inputs, self.task.prepare, generator)
+        batch = Batch(arranged(inputs, self.channels_last), samples.targets, soft)
+        return self._augmentation.mixed(batch, generator)
+
+    def _prepared(self, raw: Inputs) -> Inputs:
         return self.task.prepare(arranged(raw, self.channels_last))
 
-    def _step(self, inputs: Inputs, targets: Tensor) -> Tensor:
-        with self._precision():
-            outputs = call_model(self.model, inputs)
-            self._check_shape(outputs, targets)
-            loss: Tensor = self._loss(outputs, targets)
+    def _fitting_step(self, batch: Batch) -> Tensor:
+        """Take a step, with as many samples at a time as memory can hold."""
+        while True:
+            try:
+                return self._step(batch)
+            except (RuntimeError, MemoryError) as error:
+                if not out_of_memory(error):
+                    raise
+                reason = str(error).splitlines()[0][:200]
+            # here the exception is gone, and with it the tensors of the frames it came from
+            size = min(self.micro_batch or len(batch), len(batch))
+            if size == 1:
+                raise TrialError(
+                    f"A training step must fit into the memory of {self.device}, and does not even "
+                    f"with one sample at a time ({reason}). Use smaller inputs or a smaller "
+                    f"model, or amp='bf16'."
+                )
+            self.micro_batch = (size + 1) // 2
+            self.optimizer.zero_grad(set_to_none=True)
+            forget_freed(self.device)
+
+    def _step(self, batch: Batch) -> Tensor:
         self.optimizer.zero_grad(set_to_none=True)
-        scaled: Tensor = self.scaler.scale(loss)
-        scaled.backward()  # type: ignore[no-untyped-call]
+        total: Tensor | None = None
+        for part, share in batch.parts(self.micro_batch):
+            with self._precision():
+                outputs = call_model(self.model, part.inputs)
+                self._check_shape(outputs, part.targets)
+                loss = part.loss(self._loss, outputs)
+            if share != 1.0:
+                loss = loss * share
+            scaled: Tensor = self.scaler.scale(loss)
+            scaled.backward()  # type: ignore[no-untyped-call]
+            total = loss.detach() if total is None else total + loss.detach()
         if self.recipe.clip is not None:
             self.scaler.unscale_(self.optimizer)
             nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
         self.scaler.step(self.optimizer)
         self.scaler.update()
-        return loss.detach()
+        assert total is not None
+        return total
+
+    def _progress(self, step: int) -> float:
+        return max(step / (self.recipe.epochs * self.steps_an_epoch), self.clock.share)
 
     def _set_rate(self, step: int) -> None:
-        factor = lr_factor(self.recipe, step, self.recipe.epochs * self.steps_an_epoch)
+        steps = self.recipe.epochs * self.steps_an_epoch
+        at = min(max(step, self.clock.share * steps), steps - 1)
+        if self.recipe.swa is not None:
+            at = min(at, self.recipe.swa * steps)
+        factor = lr_factor(self.recipe, at, steps)
         for group in self.optimizer.param_groups:
             group["lr"] = self.recipe.learning_rate * factor
 
@@ -170,7 +262,7 @@ class Training:
         shape = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
         if shape != wanted:
             raise TrialError(
-                f"The model's output must be of shape {wanted} (samples, classes) for the "
+                f"The model's output must be of shape {wanted} (samples, outputs) for the "
                 f"targets of shape {tuple(targets.shape)}, got {shape}. Check the last layer, or "
                 f"give the task a loss= that fits."
             )
@@ -181,6 +273,12 @@ class Training:
                 f"The training loss must be finite, got {loss} in epoch {epoch} with lr="
                 f"{self.recipe.learning_rate:g}. Lower lr, set clip=1.0, or give warmup."
             )
+
+
+def wait_for(device: torch.device) -> None:
+    """Wait until a GPU has done what it was told."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
 
 
 def set_layout(model: nn.Module, layout: Layout) -> None:
@@ -205,11 +303,9 @@ def _unmistakable(weight: Tensor, layout: Layout) -> Tensor:
     return weight.as_strided((outer, 1, height, width), strides)
 
 
-def _part(train: Split, fraction: float) -> Split:
-    """Give the part to train on: the same one for every architecture, so that they compare."""
-    if fraction == 1.0:
-        return train
-    return train.take(stratified_subset(train.targets, fraction, seed=0))
+def _part(train: Split, fraction: float) -> Tensor | None:
+    """Choose the part to train on: the same one for every architecture, so that they compare."""
+    return None if fraction == 1.0 else stratified_subset(train.targets, fraction, seed=0)
 
 
 def _dtype(recipe: Recipe, device: torch.device) -> torch.dtype | None:
@@ -221,20 +317,3 @@ def _dtype(recipe: Recipe, device: torch.device) -> torch.dtype | None:
         case "auto" if device.type == "cuda":
             return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
     return None
-
-
-def _smoothed(task: Task, recipe: Recipe) -> Any:
-    """Give the loss to train with: the task's own, with the recipe's label smoothing."""
-    if not recipe.label_smoothing:
-        return task.loss
-    if task.loss is not functional.cross_entropy:
-        raise ConfigError(
-            f"label_smoothing works with the cross-entropy, got label_smoothing="
-            f"{recipe.label_smoothing} for a task with a loss of its own: smooth there, and set "
-            f"it to 0."
-        )
-
-    def loss(outputs: Tensor, targets: Tensor) -> Tensor:
-        return functional.cross_entropy(outputs, targets, label_smoothing=recipe.label_smoothing)
-
-    return loss

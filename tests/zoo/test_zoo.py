@@ -15,13 +15,17 @@ from archloom.nn import ModelSpace, load_space
 from archloom.plugins import known
 from archloom.testing import check_model_space
 
-SPACES = [getattr(zoo, name) for name in zoo.__all__]
+SPACES = [zoo.course_cnn, zoo.mlp, zoo.resnet, zoo.small_cnn]
 IMAGE_SHAPES = [(1, 28, 28), (3, 32, 32), (1, 8, 8), (2, 7, 5), (1, 64, 64), (3, 130, 140)]
 
 
 @pytest.mark.parametrize("space", SPACES, ids=lambda s: s.__name__)
 def test_contract(space: ModelSpace) -> None:
     check_model_space(space, torch.zeros(2, 1, 28, 28), samples=5)
+
+
+def test_all_that_ships_has_a_name() -> None:
+    assert set(zoo.__all__) <= set(known("spaces"))
 
 
 @pytest.mark.parametrize("name", sorted(known("spaces")))

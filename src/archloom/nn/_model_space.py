@@ -25,7 +25,10 @@ from archloom.space import Choice, Domain, Space
 
 SpaceFunction: TypeAlias = Callable[..., nn.Module]
 
-HINTS: Final = ("channels", "classes", "shape", "features")
+HINTS: Final = (
+    *("channels", "classes", "shape", "features"),
+    *("outputs", "cardinalities", "vocabulary", "length", "kind", "kinds"),
+)
 """The settings that a task can fill in."""
 
 
@@ -166,7 +169,10 @@ class ModelSpace:
         return any(p.name == setting or p.kind is p.VAR_KEYWORD for p in parameters)
 
     def with_hints(self, hints: Mapping[str, Any]) -> ModelSpace:
-        """Fill in `channels`, `classes`, `shape` and `features` where accepted and not set yet.
+        """Fill in what a task knows, where the function accepts it and it is not set yet.
+
+        Those are `shape`, `channels`, `features`, `classes`, `outputs`, `kind`, for several inputs
+        `kinds`, for categories `cardinalities`, for text `vocabulary` and `length`.
 
         >>> from archloom.zoo import small_cnn
         >>> dict(small_cnn(classes=3).with_hints({"classes": 10, "shape": [1, 8, 8]}).settings)

@@ -1,0 +1,51 @@
+"""Forward passes that no `nn.Sequential` can say, as modules that need nothing but torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, final
+
+from torch import Tensor, nn
+from torch.fx import Graph, GraphModule
+from torch.fx.proxy import GraphAppendingTracer
+
+
+def wired(
+    forward: Callable[..., Any],
+    parts: Mapping[str, nn.Module | Tensor],
+    inputs: Sequence[str] = ("x",),
+    name: str = "Wired",
+) -> GraphModule:
+    """Write `forward(self, *inputs)` down as a graph over `parts`.
+
+    `forward` runs once, on stand-ins: `self.part` is a module to call, a parameter or a buffer.
+    Its operations must not hang on values, nor (so that any batch will do) on the batch size. A
+    buffer must meet an input directly: what is computed of buffers alone would be kept as
+    a constant when the model is loaded again.
+
+    >>> import torch
+    >>> halves = wired(lambda self, x: self.linear(x) / 2, {"linear": nn.Linear(3, 2)})
+    >>> halves(torch.zeros(5, 3)).shape, type(halves).__mro__[1].__name__
+    (torch.Size([5, 2]), 'GraphModule')
+    """
+    graph = Graph()
+    tracer = GraphAppendingTracer(graph)
+    given = [tracer.create_proxy("placeholder", name, (), {}) for name in inputs]
+    graph.output(tracer.create_arg(forward(_Parts(tracer, parts), *given)))
+    return GraphModule(dict(parts), graph, name)
+
+
+@final
+class _Parts:
+    """What stands for `self`: every use of a part becomes a node of the graph."""
+
+    def __init__(
+        self, tracer: GraphAppendingTracer, parts: Mapping[str, nn.Module | Tensor]
+    ) -> None:
+        self._tracer = tracer
+        self._parts = parts
+
+    def __getattr__(self, name: str) -> Any:
+        if not isinstance(self._parts[name], nn.Module):
+            return self._tracer.create_proxy("get_attr", name, (), {})
+        return lambda *args, **kwargs: self._tracer.create_proxy("call_module", name, args, kwargs)

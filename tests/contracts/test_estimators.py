@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from archloom.estimators import Candidate, Combined, Cost, Estimator, Repeat, Train, combine
+from archloom.estimators import (
+    Candidate,
+    Combined,
+    Cost,
+    CrossValidate,
+    Estimator,
+    Repeat,
+    Train,
+    combine,
+)
 from archloom.plugins import BUILT_IN, find
 from archloom.testing import EstimatorContract
 
@@ -55,6 +64,20 @@ class TestRepeatOfCombined(EstimatorContract):
 
     def make(self) -> Estimator:
         return Repeat(combine(Train(batch_size=16), Cost()), times=2)
+
+
+class TestCrossValidate(EstimatorContract):
+    reports_besides = 6
+
+    def make(self) -> Estimator:
+        return CrossValidate(Train(batch_size=16), folds=3, repeats=2)
+
+
+class TestCrossValidateOfCombined(EstimatorContract):
+    reports_besides = 2
+
+    def make(self) -> Estimator:
+        return combine(CrossValidate(Train(batch_size=16), folds=2), Cost())
 
 
 def layers(candidate: Candidate) -> dict[str, float]:

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from archloom import BlackBox, Cost, Evolution, Random, Repeat, Retrain, Test, Train, combine
+from archloom import (
+    BlackBox,
+    Cost,
+    CrossValidate,
+    Ensemble,
+    Evolution,
+    Random,
+    Repeat,
+    Retrain,
+    Test,
+    Train,
+    combine,
+)
 from archloom.stages import Stage
 from archloom.testing import StageContract
 
@@ -24,3 +36,15 @@ class TestRepeatedSearch(StageContract):
 class TestRetrainAndTest(StageContract):
     def make(self) -> Sequence[Stage]:
         return [BlackBox(Random(), TRAIN, trials=2), Retrain(top=2, epochs=2), Test()]
+
+
+class TestEnsembleOfRetrained(StageContract):
+    def make(self) -> Sequence[Stage]:
+        search = BlackBox(Random(), TRAIN, trials=2)
+        return [search, Retrain(epochs=1), Ensemble(tta=True, threshold=0.4), Test()]
+
+
+class TestDistilledEnsemble(StageContract):
+    def make(self) -> Sequence[Stage]:
+        search = BlackBox(Random(), CrossValidate(TRAIN, folds=2), trials=2)
+        return [search, Ensemble(temperature=True, distill=True), Test()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from archloom.testing._estimator import EstimatorContract
+from archloom.testing._executor import ExecutorContract
 from archloom.testing._journal import JournalContract
 from archloom.testing._model_space import check_model_space
 from archloom.testing._space import check_space, example_spaces
@@ -12,6 +13,7 @@ from archloom.testing._study import facts
 
 __all__ = [
     "EstimatorContract",
+    "ExecutorContract",
     "JournalContract",
     "StageContract",
     "StrategyContract",

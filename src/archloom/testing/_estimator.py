@@ -70,10 +70,12 @@ class EstimatorContract(ABC):
                 return Mine(epochs=3)
 
     `reports_an_epoch` says how often it reports for each epoch that a candidate asks for: 0 for
-    an estimator that does not train. Override `space` and `task` where it needs others.
+    an estimator that does not train; `reports_besides` how often whatever the epochs. Override
+    `space` and `task` where it needs others.
     """
 
     reports_an_epoch: int = 0
+    reports_besides: int = 0
 
     @abstractmethod
     def make(self) -> Estimator:
@@ -115,7 +117,8 @@ class EstimatorContract(ABC):
         for epochs in (1, 3):
             notebook = Notebook()
             self._run(tmp_path / str(epochs), notebook, epochs=epochs)
-            assert len(notebook.reports) == self.reports_an_epoch * epochs
+            expected = self.reports_an_epoch * epochs + self.reports_besides
+            assert len(notebook.reports) == expected
 
     def test_reports_come_in_order(self, tmp_path: Path) -> None:
         notebook = Notebook()

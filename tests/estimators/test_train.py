@@ -25,11 +25,13 @@ def test_metrics_weights_and_files(candidate: Make, task: Any) -> None:
     metrics = Train(epochs=3)(made)
     assert metrics["epochs"] == 3
     assert metrics["params"] == 12 * 8 + 8 + 8 * 3 + 3
-    assert [path.name for path in made.files.iterdir()] == ["weights.pt"]
+    assert sorted(path.name for path in made.files.iterdir()) == ["outputs.pt", "weights.pt"]
     model = made.space.build(made.architecture)
     model.load_state_dict(torch.load(made.files / "weights.pt", weights_only=True))
     outputs = predict(model, task.valid.inputs, task)
     assert task.score(outputs, task.valid.targets)["accuracy"] == metrics["accuracy"]
+    saved = torch.load(made.files / "outputs.pt", weights_only=True)
+    torch.testing.assert_close(saved["outputs"], outputs)
 
 
 def test_it_is_the_recipe_and_nothing_else(candidate: Make, task: Any) -> None:
@@ -63,6 +65,8 @@ def test_settings_in_the_architecture(candidate: Make, notes: Any, space: ModelS
         ({"optimizer": ["adam", "adan"]}, "no optimizer 'adan'"),
         ({"epochs": integers(0, 5)}, "epochs must be a whole number"),
         ({"batch_size": [16, 32.5]}, "batch_size must be a whole number"),
+        ({"augment": ["light", "stronk"]}, "did you mean 'strong'"),
+        ({"augment_strength": [0.5, 1.5]}, r"augment_strength must be a number in \[0, 1\]"),
     ],
 )
 def test_choices_that_name_no_setting(

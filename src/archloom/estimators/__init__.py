@@ -6,7 +6,9 @@ from archloom.estimators._base import Candidate, Estimator, checked_metrics
 from archloom.estimators._check import check_estimator
 from archloom.estimators._combine import Combined, combine
 from archloom.estimators._cost import Cost
+from archloom.estimators._cross_validate import CrossValidate
 from archloom.estimators._describe import describe, from_config, rebuild_estimator
+from archloom.estimators._distill import Distill
 from archloom.estimators._metrics import metrics_of
 from archloom.estimators._repeat import Repeat
 from archloom.estimators._train import Train
@@ -15,6 +17,8 @@ __all__ = [
     "Candidate",
     "Combined",
     "Cost",
+    "CrossValidate",
+    "Distill",
     "Estimator",
     "Repeat",
     "Train",

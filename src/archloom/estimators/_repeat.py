@@ -10,7 +10,7 @@ from archloom.errors import ConfigError
 from archloom.estimators._base import Candidate, Estimator
 from archloom.estimators._check import check_estimator
 from archloom.estimators._once import run_once
-from archloom.estimators._train import WEIGHTS
+from archloom.estimators._train import OUTPUTS, WEIGHTS
 from archloom.objective import Objective
 from archloom.space import Space
 from archloom.task import mix
@@ -65,9 +65,10 @@ class Repeat:
     def _keep_weights(self, candidate: Candidate, results: list[dict[str, float]]) -> None:
         objective = Objective.parse(candidate.task.main_metric)
         gains = [objective.gain(r.get(objective.metric, float("nan"))) for r in results]
-        best = candidate.files / f"seed{gains.index(max(gains))}" / WEIGHTS
-        if best.is_file():
-            write_atomically(candidate.files / WEIGHTS, best.read_bytes())
+        best = candidate.files / f"seed{gains.index(max(gains))}"
+        for name in (OUTPUTS, WEIGHTS):
+            if (best / name).is_file():
+                write_atomically(candidate.files / name, (best / name).read_bytes())
 
 
 @dataclass

@@ -1,7 +1,10 @@
 """Stages: what an experiment does in order; each one only has to record trials."""
 
 from archloom.stages._black_box import BlackBox
-from archloom.stages._finalists import finalists, has_weights
+from archloom.stages._ensemble import Ensemble
+from archloom.stages._evidence import evidence
+from archloom.stages._finalists import finalists
+from archloom.stages._kept import has_weights
 from archloom.stages._lab import Lab, Limits
 from archloom.stages._rebuild import rebuild
 from archloom.stages._retrain import Retrain
@@ -10,11 +13,13 @@ from archloom.stages._test import Test, load_trial
 
 __all__ = [
     "BlackBox",
+    "Ensemble",
     "Lab",
     "Limits",
     "Retrain",
     "Stage",
     "Test",
+    "evidence",
     "finalists",
     "has_weights",
     "load_trial",

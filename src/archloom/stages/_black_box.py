@@ -51,6 +51,7 @@ class BlackBox:
                     f"The objective {objective.metric!r} is no metric of the search's estimator: "
                     f"{did_you_mean(objective.metric, known)}."
                 )
+        lab.executor.check(self.estimator)
         require_feasible(lab)
 
     def describe(self) -> Mapping[str, Any]:
@@ -70,17 +71,28 @@ class BlackBox:
         for trial in lab.study.told(self.name):
             self.strategy.tell(trial)
         kept = KeptFiles(lab, self.name, self.keep)
-        for trial in lab.study.trials(self.name, State.RUNNING):
-            self._finish(lab, trial, kept)
-        while (reason := self._why_stop(lab)) is None:
-            proposal = self._next(lab)
-            if proposal is None:
-                reason = f"all {self._counted(lab)} architectures were tried"
-                break
-            trial = lab.start(self.name, proposal)
-            self.strategy.tell(trial)
-            self._finish(lab, trial, kept)
-        lab.end(self.name, reason)
+        interrupted = iter(lab.study.trials(self.name, State.RUNNING))
+
+        def begin() -> Trial | None:
+            return next(interrupted, None) or self._begin(lab)
+
+        for ended in lab.evaluate_many(begin, self.estimator):
+            self.strategy.tell(ended)
+            kept.add(ended)
+        lab.end(
+            self.name, self._why_stop(lab) or f"all {self._counted(lab)} architectures were tried"
+        )
+
+    def _begin(self, lab: Lab) -> Trial | None:
+        """Start the next trial, unless the search is at its end or nothing is left to try."""
+        if self._why_stop(lab) is not None:
+            return None
+        proposal = self._next(lab)
+        if proposal is None:
+            return None
+        trial = lab.start(self.name, proposal)
+        self.strategy.tell(trial)
+        return trial
 
     def _counted(self, lab: Lab) -> int:
         return lab.study.count(self.name) - lab.study.count(self.name, State.REJECTED)
@@ -90,12 +102,9 @@ class BlackBox:
             return f"{self.trials} trials are done"
         if lab.seconds_left() <= 0:
             return f"the {lab.limits.minutes:g} minutes are used up"
+        if lab.until_deadline() <= 0 and lab.study.count(self.name):
+            return "the time is up"
         return None
-
-    def _finish(self, lab: Lab, trial: Trial, kept: KeptFiles) -> None:
-        ended = lab.evaluate(trial, self.estimator)
-        self.strategy.tell(ended)
-        kept.add(ended)
 
     def _next(self, lab: Lab) -> Proposal | None:
         """Ask until an architecture keeps the constraints; record the others as rejected."""

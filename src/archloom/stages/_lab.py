@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import errno
 import math
 import time
-import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from archloom.errors import (
-    ArchloomError,
-    ConfigError,
-    RunError,
-    Stopped,
-    TooManyFailures,
-    did_you_mean,
-)
-from archloom.estimators import Candidate, Estimator, checked_metrics
+from archloom.errors import ConfigError, RunError, TooManyFailures, did_you_mean
+from archloom.estimators import Estimator
+from archloom.executors import Bench, Executor, Inline, Job, Outcome, Processes
 from archloom.journal import Event, Finished, Journal, Noted, Reported, Started
 from archloom.nn import ModelSpace
 from archloom.objective import Constraint, Objective
@@ -35,7 +28,8 @@ from archloom.trial import Proposal, State, Trial
 class Limits:
     """When to give up: minutes of trial time in all, and failures in a row.
 
-    `minutes` counts the recorded seconds of all trials, so a resumed run keeps its budget.
+    `minutes` counts the recorded seconds of all trials, so a resumed run keeps its budget; with
+    several workers a second of each counts as its share of one.
     """
 
     minutes: float | None = None
@@ -44,7 +38,12 @@ class Limits:
 
 @dataclass
 class Lab:
-    """What a stage works with. `watch` sees every event after it is safe on disk."""
+    """What a stage works with. `watch` sees every event after it is safe on disk.
+
+    Trials are evaluated by `workers` processes at once, with one in the process of the run.
+    At `deadline`, a time of `time.monotonic`, all training should have ended: it is of this
+    process alone and is not recorded.
+    """
 
     space: ModelSpace
     task: Task
@@ -59,9 +58,14 @@ class Lab:
     watch: Callable[[Event, Study], None] = lambda event, study: None
     stages: tuple[Any, ...] = ()
     failed_in_a_row: int = 0
+    workers: int = 1
+    deadline: float | None = None
 
     def __post_init__(self) -> None:
-        self._candidates_task = self.task.without_test()
+        bench = Bench(self.space, self.task.without_test(), self.folder, self.device)
+        alone = self.workers == 1
+        self.executor: Executor = Inline(bench) if alone else Processes(bench, self.workers)
+        self._clocks: dict[int, float] = {}  # of running trials: when they would have begun
 
     # -- the record --------------------------------------------------------------------------
 
@@ -82,12 +86,23 @@ class Lab:
         What is measured on the machine (the faster memory layout, say) thus stays the same when
         the run is resumed, and anybody can see what was chosen.
         """
-        for noted in self.study.notes("measured"):
-            if noted.data["key"] == key:
-                return noted.data["value"]
+        known = self._measured(key)
+        if known:
+            return known[0]
         value = measure()
         self.note("measured", {"key": key, "value": value})
         return value
+
+    def recall(self, key: str) -> Any:
+        """Give the run's recorded value of `key`. Raises `KeyError` where there is none."""
+        known = self._measured(key)
+        if not known:
+            raise KeyError(key)
+        return known[0]
+
+    def _measured(self, key: str) -> list[Any]:
+        notes = self.study.notes("measured")
+        return [noted.data["value"] for noted in notes if noted.data["key"] == key]
 
     def end(self, stage: str, reason: str) -> None:
         """Note why a stage ended, unless the record's last word on that stage is the same."""
@@ -132,68 +147,86 @@ class Lab:
         )
 
     def evaluate(self, trial: Trial, estimator: Estimator) -> Trial:
-        """Run the estimator on a started trial and record how it ended.
+        """Run the estimator on a started trial and give it as it ended; see `evaluate_many`."""
+        [ended] = self.evaluate_many(partial(next, iter([trial]), None), estimator, at_once=1)
+        return ended
 
-        An interrupt (Ctrl-C) leaves the trial running in the record, to be taken up at resume.
+    def evaluate_many(
+        self,
+        begin: Callable[[], Trial | None],
+        estimator: Estimator,
+        *,
+        at_once: int | None = None,
+    ) -> Iterator[Trial]:
+        """Evaluate started trials, as many at once as there are workers, and give each ended one.
+
+        `begin` is called whenever a worker is free, and gives a started trial or None: nothing for
+        now. It is asked again when a running trial has ended and the caller has dealt with it;
+        when none runs any more, all is done. `at_once`, where it is less than the workers, says
+        how many trials will run side by side, so that those get the cores of all.
+
+        An interrupt (Ctrl-C) leaves the running trials running in the record, to be taken up at
+        resume.
 
         Raises:
             TooManyFailures: when the set number of trials failed in a row.
             ConfigError: when the estimator does not give the metrics of the objectives.
-            RunError: when the disk is full.
+            RunError: when the disk is full, or called while it gives the trials of another call.
         """
-        began = time.monotonic() - trial.seconds
+        if self._clocks:
+            raise RunError(
+                f"Trials {sorted(self._clocks)} are being evaluated by another call of "
+                f"evaluate_many: take all that it gives first."
+            )
+        slots = self.executor.slots
+        at_once = max(1, min(slots, at_once or slots))
+        try:
+            while True:
+                while len(self._clocks) < slots and (trial := begin()) is not None:
+                    self._clocks[trial.number] = time.monotonic() - trial.seconds
+                    self.executor.start(self._job(trial, at_once), estimator)
+                if not self._clocks:
+                    return
+                outcome = self.executor.wait(self)
+                del self._clocks[outcome.number]
+                yield self._ended(outcome)
+        finally:
+            if self._clocks:
+                self._clocks.clear()
+                self.executor.close()
 
-        def elapsed() -> float:
-            return time.monotonic() - began
+    def report(self, number: int, step: int, metrics: Mapping[str, float], seconds: float) -> None:
+        """Record what a running trial reports; a step that is known changes nothing."""
+        if all(step != known for known, _ in self.study[number].curve):
+            self.append(Reported(number, step, metrics, seconds, time=time.time()))
 
-        def report(step: int, metrics: Mapping[str, float]) -> None:
-            if all(step != known for known, _ in self.study[trial.number].curve):
-                clean = checked_metrics(metrics)
-                self.append(Reported(trial.number, step, clean, elapsed(), time=time.time()))
+    def _job(self, trial: Trial, at_once: int) -> Job:
+        return Job(
+            number=trial.number,
+            architecture=trial.architecture,
+            seed=trial.seed,
+            files=self.files(trial),
+            epochs=trial.epochs,
+            seconds=trial.seconds,
+            at_once=at_once,
+        )
 
-        state, metrics, error = self._run(self._candidate(trial, report), trial, estimator)
-        self.append(Finished(trial.number, state, metrics, elapsed(), error, time=time.time()))
-        ended = self.study[trial.number]
+    def _ended(self, outcome: Outcome) -> Trial:
+        number, state, seconds = outcome.number, outcome.state, outcome.seconds
+        metrics, error = outcome.metrics, outcome.error
+        if state is State.STOPPED:
+            curve = self.study[number].curve
+            metrics = curve[-1][1] if curve else {}
+        elif state is State.DONE:
+            state, metrics, error = self._graded(metrics)
+        self.append(Finished(number, state, metrics, seconds, error, time=time.time()))
+        ended = self.study[number]
         self._judge(ended)
         return ended
 
     def files(self, trial: Trial) -> Path:
         """The folder of a trial's files; whoever writes into it makes it."""
         return self.folder / "trials" / f"{trial.number:05d}"
-
-    def _candidate(
-        self, trial: Trial, report: Callable[[int, Mapping[str, float]], None]
-    ) -> Candidate:
-        return Candidate(
-            architecture=trial.architecture,
-            space=self.space,
-            task=self._candidates_task,
-            seed=trial.seed,
-            epochs=trial.epochs,
-            files=self.files(trial),
-            device=self.device,
-            report=report,
-            remember=self.remember,
-        )
-
-    def _run(
-        self, candidate: Candidate, trial: Trial, estimator: Estimator
-    ) -> tuple[State, Mapping[str, float], str | None]:
-        try:
-            metrics = checked_metrics(estimator(candidate))
-        except Stopped:
-            curve = self.study[trial.number].curve
-            return State.STOPPED, curve[-1][1] if curve else {}, None
-        except (RunError, ConfigError):
-            raise
-        except Exception as error:  # the one place where a trial's failure becomes a record
-            if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-                raise RunError(
-                    f"The disk of {str(self.folder)!r} is full. Everything recorded is safe: "
-                    f"make room, then run `archloom resume {self.folder}`."
-                ) from error
-            return State.FAILED, {}, _as_text(error)
-        return self._graded(metrics)
 
     def _graded(
         self, metrics: Mapping[str, float]
@@ -233,7 +266,13 @@ class Lab:
         """Seconds of trial time that the limit leaves; infinite without one."""
         if self.limits.minutes is None:
             return math.inf
-        return self.limits.minutes * 60 - self.study.seconds
+        now = time.monotonic()
+        unreported = (now - began - self.study[n].seconds for n, began in self._clocks.items())
+        return self.limits.minutes * 60 - self.study.spent - sum(unreported) / self.workers
+
+    def until_deadline(self) -> float:
+        """Seconds until the deadline; infinite without one."""
+        return math.inf if self.deadline is None else self.deadline - time.monotonic()
 
     def open_test(self, trial: Trial) -> Split:
         """Give the test split for one finalist; the access is on record before it happens.
@@ -248,10 +287,3 @@ class Lab:
             )
         data = {"trial": trial.number, "architecture": trial.architecture.to_json()}
         return self.task.open_test(lambda: self.note("test-access", data))
-
-
-def _as_text(error: Exception) -> str:
-    if isinstance(error, ArchloomError):
-        return f"{type(error).__name__}: {error}"
-    lines = traceback.format_exception(error)
-    return "".join(lines[-12:]).strip()

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from archloom.errors import ConfigError, did_you_mean
-from archloom.estimators import Train, rebuild_estimator
+from archloom.estimators import CrossValidate, Train, rebuild_estimator
 from archloom.plugins import find
 from archloom.stages._black_box import BlackBox
+from archloom.stages._ensemble import Ensemble
 from archloom.stages._retrain import Retrain
 from archloom.stages._stage import Stage
 from archloom.stages._test import Test
@@ -27,14 +28,17 @@ def rebuild(description: Mapping[str, Any]) -> Stage:
     if kind == "Retrain":
         inner = settings.pop("estimator")
         estimator = None if inner is None else rebuild_estimator(inner)
-        if estimator is not None and not isinstance(estimator, Train):
-            raise ConfigError(f"Retrain trains with a `Train`, got {inner}.")
+        if estimator is not None and not isinstance(estimator, Train | CrossValidate):
+            raise ConfigError(f"Retrain trains with a `Train` or `CrossValidate`, got {inner}.")
         return Retrain(estimator=estimator, **settings)
+    if kind == "Ensemble":
+        return Ensemble(**settings)
     if kind == "BlackBox":
         strategy = dict(settings.pop("strategy"))
         make = find("strategies", strategy.pop("name"))
         estimator = rebuild_estimator(settings.pop("estimator"))
         return BlackBox(make(**strategy), estimator, **settings)
     raise ConfigError(
-        f"The record names a stage of kind {kind!r}: {did_you_mean(kind, ['BlackBox', 'Retrain'])}"
+        f"The record names a stage of kind {kind!r}: "
+        f"{did_you_mean(kind, ['BlackBox', 'Ensemble', 'Retrain', 'Test'])}"
     )

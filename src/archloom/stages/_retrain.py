@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from archloom.errors import ConfigError, did_you_mean
-from archloom.estimators import Combined, Estimator, Repeat, Train, combine, describe
+from archloom.estimators import (
+    Combined,
+    CrossValidate,
+    Distill,
+    Estimator,
+    Repeat,
+    Train,
+    combine,
+    describe,
+)
 from archloom.stages._black_box import BlackBox
 from archloom.stages._lab import Lab
-from archloom.trial import Proposal, State
+from archloom.trial import Proposal, State, Trial
 
 _LONGER = 4
+_LEAST_SECONDS = 1.0  # before a deadline, below which no further training begins
 
 
 @dataclass(frozen=True)
@@ -21,13 +33,14 @@ class Retrain:
 
     Without `estimator` the search's own `Train` is used, on all the training data; without
     `epochs` it runs four times as long as in the search. What the search combined with its
-    `Train` (a `Cost`, say) is measured again; repeats over seeds are not made again. All weights
-    stay in the run folder.
+    `Train` (a `Cost`, say) is measured again; repeats over seeds are not made again. A search that
+    cross-validates is retrained like that, too, and a `CrossValidate` as `estimator` does so after
+    any search. All weights stay in the run folder.
     """
 
     top: int = 1
     epochs: int | None = None
-    estimator: Train | None = None
+    estimator: Train | CrossValidate | None = None
     name: str = "retrain"
 
     def check(self, lab: Lab) -> None:
@@ -62,24 +75,43 @@ class Retrain:
 
     def run(self, lab: Lab) -> None:
         """Retrain what is not retrained yet."""
-        train = self._train(lab)
+        train, estimator = self._train(lab), self.retraining(lab)
         searched = _search_before(self, lab)
-        estimator = _with_train(searched.estimator, train)
-        for trial in lab.study.trials(self.name, State.RUNNING):
-            lab.evaluate(trial, estimator)
-        tried = {trial.parent for trial in lab.study.trials(self.name)}
         if not any(t.state.scored for t in lab.study.trials(searched.name)):
             lab.end(self.name, "the search found nothing to retrain")
             return
-        for parent in lab.study.top(self.top, lab.objectives[0], searched.name):
-            if parent.number not in tried:
-                proposal = Proposal(parent.architecture, train.epochs, parent.number)
-                lab.evaluate(lab.start(self.name, proposal), estimator)
+        waiting = lab.study.trials(self.name, State.RUNNING)
+        tried = {trial.parent for trial in lab.study.trials(self.name)}
+        best = lab.study.top(self.top, lab.objectives[0], searched.name)
+        proposals = [
+            Proposal(parent.architecture, train.epochs, parent.number)
+            for parent in best
+            if parent.number not in tried
+        ]
+        while waiting or proposals:
+            left = len(waiting) + len(proposals)
+            seconds = lab.until_deadline() / math.ceil(left / lab.workers)
+            if seconds < _LEAST_SECONDS and lab.study.count(self.name, State.DONE):
+                break
+            free = max(0, lab.workers - len(waiting))
+            waiting += [lab.start(self.name, proposal) for proposal in proposals[:free]]
+            del proposals[:free]
+            begin, at_once = partial(next, iter(waiting), None), len(waiting)
+            for _ in lab.evaluate_many(begin, _within(estimator, seconds), at_once=at_once):
+                pass  # all is on record
+            waiting = []
         lab.end(self.name, f"{lab.study.count(self.name)} of the best are retrained")
+
+    def retraining(self, lab: Lab) -> Estimator:
+        """Give the estimator that the best architectures are trained with."""
+        train, searched = self._train(lab), _search_before(self, lab).estimator
+        if isinstance(self.estimator, CrossValidate):
+            return _with_train(searched, replace(self.estimator, train=train))
+        return _with_train(searched, train)
 
     def _train(self, lab: Lab) -> Train:
         if self.estimator is not None:
-            train, longer = self.estimator, 1
+            train, longer = _inner_train(self.estimator) or Train(), 1
         else:
             searched = _search_before(self, lab).estimator
             train = replace(_inner_train(searched) or Train(), fraction=1.0)
@@ -92,6 +124,8 @@ def _inner_train(estimator: Estimator) -> Train | None:
     match estimator:
         case Train():
             return estimator
+        case CrossValidate():
+            return estimator.train
         case Repeat():
             return _inner_train(estimator.estimator)
         case Combined():
@@ -100,15 +134,42 @@ def _inner_train(estimator: Estimator) -> Train | None:
     return None
 
 
-def _with_train(estimator: Estimator, train: Train) -> Estimator:
+def _with_train(estimator: Estimator, train: Train | CrossValidate | Distill) -> Estimator:
     """Give the search's estimator with another `Train`, so that all objectives are measured."""
     match estimator:
+        case CrossValidate() if isinstance(train, Train):
+            return replace(estimator, train=train)
         case Repeat():
             return _with_train(estimator.estimator, train)
         case Combined() if _inner_train(estimator):
             parts = [_with_train(p, train) if _inner_train(p) else p for p in estimator.estimators]
             return combine(*parts)
     return train
+
+
+def distilling(lab: Lab, trial: Trial, teacher: str) -> Estimator:
+    """Give the estimator of a trial with a teacher, and the time that one network had.
+
+    What was combined with the training, a `Cost` say, is measured again.
+    """
+    estimator: Estimator = Train()
+    for stage in lab.stages:
+        if stage.name == trial.stage and isinstance(stage, BlackBox):
+            estimator = stage.estimator
+        if stage.name == trial.stage and isinstance(stage, Retrain):
+            estimator = stage.retraining(lab)
+    return _with_train(estimator, Distill(_of_one(estimator), teacher))
+
+
+def _of_one(estimator: Estimator) -> Train:
+    match estimator:
+        case CrossValidate():
+            return estimator.of_one()
+        case Repeat():
+            return _of_one(estimator.estimator)
+        case Combined():
+            return _of_one(next((p for p in estimator.estimators if _inner_train(p)), Train()))
+    return estimator if isinstance(estimator, Train) else Train()
 
 
 def _search_before(stage: Retrain, lab: Lab) -> BlackBox:
@@ -120,3 +181,11 @@ def _search_before(stage: Retrain, lab: Lab) -> BlackBox:
             f"it: put a BlackBox stage first."
         )
     return searches[-1]
+
+
+def _within(estimator: Estimator, seconds: float) -> Estimator:
+    """Give the estimator with the time until the deadline as its budget, if it has one."""
+    train = _inner_train(estimator)
+    if train is None or train.seconds is None or not math.isfinite(seconds):
+        return estimator
+    return _with_train(estimator, replace(train, seconds=max(seconds, _LEAST_SECONDS)))

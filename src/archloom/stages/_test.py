@@ -10,18 +10,23 @@ from typing import Any
 import torch
 from torch import nn
 
+from archloom.ensemble import find_leaves, load_model
 from archloom.errors import RunError
 from archloom.nn import ModelSpace
-from archloom.stages._finalists import finalists, has_weights
+from archloom.stages._evidence import evidence
+from archloom.stages._finalists import finalists
+from archloom.stages._kept import has_weights
 from archloom.stages._lab import Lab
-from archloom.task import confusion_matrix
 from archloom.train import predict
 from archloom.trial import Trial
 
 
 @dataclass(frozen=True)
 class Test:
-    """Evaluate each finalist once on the test split and record metrics and confusion matrix.
+    """Evaluate each finalist once on the test split and record metrics and what they rest on.
+
+    That is the confusion matrix of classes, counts of each label, and predicted and true numbers
+    of up to 1,000 samples; and the metrics of each label or column.
 
     Finalists are the retrained trials, and the best of the search where none of those beats it on
     validation data. The record shows each access before it happens.
@@ -61,25 +66,23 @@ def _result(lab: Lab, trial: Trial) -> dict[str, Any]:
         "size": len(split),
         "metrics": lab.task.score(outputs, targets),
     }
-    if isinstance(outputs, torch.Tensor) and outputs.ndim == 2 and targets.ndim == 1:
-        result["confusion"] = confusion_matrix(outputs, targets).tolist()
-        result["classes"] = [str(name) for name in lab.task.class_names]
-    return result
+    return {**result, **evidence(lab.task.target, outputs, targets)}
 
 
 def load_trial(space: ModelSpace, trial: Trial, files: Path) -> nn.Module:
     """Build a trial's model and load its trained weights, in eval mode, on the CPU.
 
+    The model of a cross-validated trial is the mean of those of its folds, that of an ensemble
+    the mean of its members.
+
     Raises:
         RunError: when the run kept no weights of the trial.
     """
-    path = files / "weights.pt"
-    if not path.is_file():
+    missing = [x.weights for x in find_leaves(trial.architecture, files) if not x.weights.is_file()]
+    if missing:
         raise RunError(
             f"The run keeps the weights of its best trials only, and none of trial "
-            f"{trial.number} ({str(path)!r} is not there): choose a trial of the leaderboard's "
-            f"top, or search with a larger `keep`."
+            f"{trial.number} ({str(missing[0])!r} is not there): choose a trial of the "
+            f"leaderboard's top, or search with a larger `keep`."
         )
-    model = space.build(trial.architecture)
-    model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    return model.eval()
+    return load_model(space, trial.architecture, files)

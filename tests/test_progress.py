@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from archloom import BlackBox, Candidate, Experiment, Random
+from archloom import BlackBox, Candidate, Experiment, Random, State, Study
 from archloom.errors import ConfigError
+from archloom.journal import Event, Finished, Reported, Started
+from archloom.progress import watcher
 from archloom.testing import tiny_space, tiny_task
 
 
@@ -52,3 +55,31 @@ def test_silence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_an_unknown_display_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="'auto', 'live', 'lines'"):
         run(tmp_path, "fancy")
+
+
+def test_several_running_trials_have_a_line_each(capsys: pytest.CaptureFixture[str]) -> None:
+    settings = {"objectives": ["accuracy"], "workers": 3}
+    estimator = {"name": "train", "epochs": 4}
+    stages = [{"name": "search", "trials": 8, "estimator": estimator}]
+    study = Study()
+    with watcher("lines", {**settings, "stages": stages}, study) as watch:
+        view = watch.__self__  # type: ignore[attr-defined]
+
+        def take(event: Event) -> None:
+            study.apply(event)
+            watch(event, study)
+
+        architectures = list(tiny_space.space.enumerate())
+        for number in range(3):
+            take(Started(number, "search", architectures[number], seed=number))
+        take(Reported(1, 2, {"accuracy": 0.5}))
+        take(Finished(0, State.DONE, {"accuracy": 0.25}))
+        console = Console(width=100)
+        console.print(view)
+        shown = capsys.readouterr().out.splitlines()
+        assert "search" in shown[0]
+        assert [line.strip() for line in shown[1:]] == [
+            "best accuracy 0.2500 (trial 0)",
+            "trial 1: epoch 2/4, accuracy 0.5000",
+            "trial 2: epoch 0/4",
+        ]

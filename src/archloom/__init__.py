@@ -10,14 +10,25 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from archloom.architecture import Architecture
-    from archloom.estimators import Candidate, Cost, Repeat, Train, combine
+    from archloom.automl import (
+        AutoModel,
+        ImageClassifier,
+        ImageRegressor,
+        SeriesClassifier,
+        SeriesRegressor,
+        TableClassifier,
+        TableRegressor,
+        TextClassifier,
+        TextRegressor,
+    )
+    from archloom.estimators import Candidate, Cost, CrossValidate, Repeat, Train, combine
     from archloom.experiment import Experiment
     from archloom.export import export_model
     from archloom.nn import ModelSpace, Pick, load_space, model_space
     from archloom.objective import Constraint, Objective
     from archloom.report import write_report
     from archloom.space import Space, integers, log_uniform, uniform
-    from archloom.stages import BlackBox, Retrain, Test
+    from archloom.stages import BlackBox, Ensemble, Retrain, Test
     from archloom.strategies import Evolution, Grid, LocalSearch, Random
     from archloom.study import Study
     from archloom.task import Task
@@ -27,13 +38,18 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Architecture",
+    "AutoModel",
     "BlackBox",
     "Candidate",
     "Constraint",
     "Cost",
+    "CrossValidate",
+    "Ensemble",
     "Evolution",
     "Experiment",
     "Grid",
+    "ImageClassifier",
+    "ImageRegressor",
     "LocalSearch",
     "ModelSpace",
     "Objective",
@@ -42,11 +58,17 @@ __all__ = [
     "Random",
     "Repeat",
     "Retrain",
+    "SeriesClassifier",
+    "SeriesRegressor",
     "Space",
     "State",
     "Study",
+    "TableClassifier",
+    "TableRegressor",
     "Task",
     "Test",
+    "TextClassifier",
+    "TextRegressor",
     "Train",
     "Trial",
     "combine",
@@ -61,13 +83,18 @@ __all__ = [
 
 _HOME = {
     "Architecture": "architecture",
+    "AutoModel": "automl",
     "BlackBox": "stages",
     "Candidate": "estimators",
     "Constraint": "objective",
     "Cost": "estimators",
+    "CrossValidate": "estimators",
+    "Ensemble": "stages",
     "Evolution": "strategies",
     "Experiment": "experiment",
     "Grid": "strategies",
+    "ImageClassifier": "automl",
+    "ImageRegressor": "automl",
     "LocalSearch": "strategies",
     "ModelSpace": "nn",
     "Objective": "objective",
@@ -76,11 +103,17 @@ _HOME = {
     "Random": "strategies",
     "Repeat": "estimators",
     "Retrain": "stages",
+    "SeriesClassifier": "automl",
+    "SeriesRegressor": "automl",
     "Space": "space",
     "State": "trial",
     "Study": "study",
+    "TableClassifier": "automl",
+    "TableRegressor": "automl",
     "Task": "task",
     "Test": "stages",
+    "TextClassifier": "automl",
+    "TextRegressor": "automl",
     "Train": "estimators",
     "Trial": "trial",
     "combine": "estimators",

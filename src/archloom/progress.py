@@ -20,6 +20,7 @@ from archloom.study import Study
 from archloom.trial import State, Trial
 
 _SILENCE = 20.0  # seconds
+_SHOWN = 8  # running trials, each on a line of its own
 
 Watch = Callable[[Event, Study], None]
 _STYLE = {State.DONE: "green", State.STOPPED: "yellow", State.FAILED: "red"}
@@ -73,7 +74,8 @@ class _View:
         self._began = time.monotonic()
         self._stage: str | None = None
         self._at_start = 0.0
-        self._current: int | None = None
+        self._workers: int = header.get("workers", 1)
+        self._running: dict[int, None] = {}  # in order; interrupted ones wait for a free worker
         for trial in study.trials(None, State.RUNNING):
             self._enter(trial)
 
@@ -83,13 +85,14 @@ class _View:
             case Started():
                 self._enter(study[event.number])
             case Reported():
-                if self._current is None:
-                    self._enter(study[event.number])
                 self._print_epoch()
             case Finished():
-                self._current = None
+                self._running.pop(event.number, None)
                 self._challenge(study[event.number])
                 self._print_trial(study[event.number])
+            case Noted("data"):
+                for finding in event.data["findings"]:
+                    self._say(f"{finding['severity']}: {finding['message']}", "yellow")
             case Noted("stage-end"):
                 self._say(f"{event.data['stage']}: {event.data['reason']}")
             case Noted("measured"):
@@ -99,7 +102,7 @@ class _View:
                 self._say(f"test of trial {event.data['trial']}: {scores}", "bold")
 
     def _enter(self, trial: Trial) -> None:
-        self._current = trial.number
+        self._running[trial.number] = None
         if trial.stage != self._stage:
             self._stage, self._began = trial.stage, time.monotonic()
             self._at_start = self._done()
@@ -111,7 +114,7 @@ class _View:
     def _print_epoch(self) -> None:
         """Without a live display, say now and then that a long trial is getting on."""
         if not self._live and time.monotonic() - self._spoke > _SILENCE:
-            self._say(f"  {self._line()}")
+            self._say(f"  {'   '.join(self._facts())}")
 
     def _print_trial(self, trial: Trial) -> None:
         if trial.state is State.REJECTED:
@@ -133,34 +136,45 @@ class _View:
             return Text("checking the space and the data ...", style="dim")
         stage = self._stages.get(self._stage, {})
         done = self._done()
-        total = max(stage.get("trials") or stage.get("top") or 1, done)
+        total = max(_planned(stage), done)
         grid = Table.grid(padding=(0, 2))
         grid.add_row(
             Text(self._stage, style="bold cyan"),
             ProgressBar(total=total, completed=done, width=30),
             Text(self._counts()),
         )
-        return Group(grid, Text(self._line()))
+        best, *running = self._facts()
+        if len(running) == 1:
+            return Group(grid, Text("   ".join((best, *running)).strip()))
+        return Group(grid, *(Text(line) for line in (best, *running) if line))
 
     def _counts(self) -> str:
         stage = self._stages.get(self._stage or "", {})
         ended = self._ended()
-        total = max(stage.get("trials") or stage.get("top") or 1, ended)
+        total = max(_planned(stage), ended)
         return f"{ended}/{total} trials, {self._time_left(total)}"
 
-    def _line(self) -> str:
-        parts = []
+    def _facts(self) -> list[str]:
+        """Say which trial is best, empty without one, then how each running one is getting on."""
+        best = ""
         if self._best is not None:
             score = f"{self._best.metrics[self._objective]:.4f}"
-            parts.append(f"best {self._objective} {score} (trial {self._best.number})")
-        if self._current is not None:
-            trial = self._study[self._current]
-            epochs = self._epochs(trial)
-            step = trial.curve[-1][0] if trial.curve else 0
-            last = trial.curve[-1][1].get(self._objective) if trial.curve else None
-            now = f"trial {trial.number}: epoch {step}" + (f"/{epochs}" if epochs else "")
-            parts.append(now + (f", {self._objective} {last:.4f}" if last is not None else ""))
-        return "   ".join(parts)
+            best = f"best {self._objective} {score} (trial {self._best.number})"
+        running = [self._study[number] for number in self._at_work()]
+        facts = [best, *map(self._getting_on, running[:_SHOWN])]
+        if len(running) > _SHOWN:
+            facts.append(f"and {len(running) - _SHOWN} more")
+        return facts
+
+    def _getting_on(self, trial: Trial) -> str:
+        epochs = self._epochs(trial)
+        step = trial.curve[-1][0] if trial.curve else 0
+        last = trial.curve[-1][1].get(self._objective) if trial.curve else None
+        now = f"trial {trial.number}: epoch {step}" + (f"/{epochs}" if epochs else "")
+        return now + (f", {self._objective} {last:.4f}" if last is not None else "")
+
+    def _at_work(self) -> list[int]:
+        return list(self._running)[: self._workers]
 
     def _challenge(self, trial: Trial) -> None:
         value = trial.metrics.get(self._objective) if trial.state.scored else None
@@ -174,13 +188,13 @@ class _View:
         return self._study.count(self._stage, *counted)
 
     def _done(self) -> float:
-        """Trials ended in this stage, with the running one counted by its share of epochs."""
-        part = 0.0
-        if self._current is not None and self._study[self._current].curve:
-            trial = self._study[self._current]
-            epochs = self._epochs(trial)
-            part = min(trial.curve[-1][0] / epochs, 0.99) if epochs else 0.0
-        return self._ended() + part
+        """Trials ended in this stage, with the running ones counted by their share of epochs."""
+        running = (self._study[number] for number in self._at_work())
+        return self._ended() + sum(self._share(trial) for trial in running)
+
+    def _share(self, trial: Trial) -> float:
+        epochs = self._epochs(trial)
+        return min(trial.curve[-1][0] / epochs, 0.99) if epochs and trial.curve else 0.0
 
     def _epochs(self, trial: Trial) -> int | None:
         if trial.epochs is not None:
@@ -211,3 +225,10 @@ def _short(value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{k} {_short(v)}" for k, v in value.items())
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _planned(stage: Mapping[str, Any]) -> int:
+    """How many trials a stage's settings ask for; an ensemble is one, whatever it is made of."""
+    if stage.get("kind") == "Ensemble":
+        return 1
+    return stage.get("trials") or stage.get("top") or 1

@@ -17,7 +17,8 @@ from archloom.trial import State, Trial
 class Study:
     """All trials and notes of a run, with queries over them. Changed by `apply` only.
 
-    `seconds` is the wall time of all trials together, `events` the number of events taken in.
+    `seconds` is the wall time of all trials together, `spent` the same divided among the workers
+    that shared it, `events` the number of events taken in.
 
     >>> from archloom import Architecture
     >>> from archloom.journal import Finished, Started
@@ -36,7 +37,8 @@ class Study:
         self._told: list[Trial] = []
         self._header: Mapping[str, Any] = {}
         self._counts: Counter[tuple[str, State]] = Counter()
-        self.seconds = 0.0
+        self._workers = 1
+        self.seconds = self.spent = 0.0
         self.events = 0
 
     @classmethod
@@ -74,6 +76,7 @@ class Study:
                 self._notes.setdefault(event.kind, []).append(event)
                 if event.kind == "experiment":
                     self._header = event.data
+                    self._workers = event.data.get("workers", 1)
         self.events += 1
 
     def _start(self, event: Started) -> None:
@@ -101,7 +104,7 @@ class Study:
         if not curve or event.step > curve[-1][0] or all(s != event.step for s, _ in curve):
             curve = (*curve, (event.step, event.metrics))
             self._trials[event.number] = _changed(trial, curve=curve, seconds=event.seconds)
-            self.seconds += event.seconds - trial.seconds
+            self._spend(event.seconds - trial.seconds)
 
     def _finish(self, event: Finished) -> None:
         before = self._trials.get(event.number)
@@ -117,11 +120,15 @@ class Study:
         self._trials[trial.number] = trial
         self._counts[trial.stage, before.state] -= 1
         self._counts[trial.stage, trial.state] += 1
-        self.seconds += trial.seconds - before.seconds
+        self._spend(trial.seconds - before.seconds)
         if trial.state is State.REJECTED and self._told[-1] is before:
             self._told[-1] = trial  # its start and its end are one moment
         else:
             self._told.append(trial)
+
+    def _spend(self, seconds: float) -> None:
+        self.seconds += seconds
+        self.spent += seconds / self._workers
 
     # -- the run -----------------------------------------------------------------------------
 

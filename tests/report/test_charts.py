@@ -10,7 +10,14 @@ import pytest
 from archloom import Architecture, State, Study
 from archloom.errors import ConfigError
 from archloom.journal import Finished, Noted, Reported, Started
-from archloom.report import best_so_far, confusion, cost_vs_score, costs, learning_curves
+from archloom.report import (
+    best_so_far,
+    confusion,
+    cost_vs_score,
+    costs,
+    learning_curves,
+    predicted_against_true,
+)
 from archloom.report._figure import MAX_DOTS, as_json, thinned
 
 from .conftest import search, whole_study
@@ -135,3 +142,12 @@ def test_json_of_a_figure_cannot_end_a_script() -> None:
     assert json.loads(text)["data"][0]["y"] == [0.5]
     assert "<b>Trial 0</b>" in json.loads(text)["data"][0]["text"][0]
     assert "&lt;/script&gt;" in json.loads(text)["data"][0]["text"][0]
+
+
+def test_predicted_numbers_lie_on_the_line_where_they_are_right() -> None:
+    figure = predicted_against_true([1.0, 2.5, 4.0], [1.0, 2.0, 5.0], "<b>")
+    dots, line = figure.data
+    assert (list(dots.x), list(dots.y)) == ([1.0, 2.0, 5.0], [1.0, 2.5, 4.0])
+    assert list(line.x) == list(line.y) == [1.0, 5.0]
+    assert figure.layout.xaxis.title.text == "True &lt;b&gt;"
+    assert len(predicted_against_true([], []).data) == 1

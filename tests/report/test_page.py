@@ -282,3 +282,43 @@ def test_a_model_that_cannot_run_is_listed(tmp_path: Path) -> None:
     assert "The model was not run here" in page.text
     assert "Linear 2" in page.text
     _page(whole_study(), tmp_path, model=nn.Sequential())
+
+
+def test_results_of_every_kind_of_target(tmp_path: Path) -> None:
+    parts = {
+        "kind": {"confusion": [[3, 1], [0, 2]], "classes": ["cat", _NASTY]},
+        "price": {"columns": ["euro"], "pairs": [[[1.0, 2.0], [1.5, 2.0]]]},
+        "signs": {"labels": ["edema", _NASTY], "counts": [[2, 1, 0, 3], [0, 0, 0, 6]]},
+    }
+    details = {"signs.auc[edema]": 0.75, "signs.average_precision[edema]": 0.5, "mae[x]": 2.0}
+    result = {"trial": 0, "size": 6, "metrics": {"loss": 1.5}, "parts": parts, "details": details}
+    target = {"kind": "mixed", "parts": {name: {} for name in parts}}
+    header = {"task": {"shape": {"a": [3], "b": [1, 8, 8]}, "target": target, "classes": 5}}
+    page = _page(Study.of([Noted("experiment", header), Noted("test", result)]), tmp_path)
+    for said in (
+        "kind: Confusion matrix of trial 0 on test data",
+        "price: Predicted and true euro of trial 0 on test data",
+        "signs: Each label of trial 0 on test data",
+        "signs.edema",
+        "3 targets",
+        "a: 3, b: 1 × 8 × 8",
+    ):
+        assert said in page.text, said
+    assert "interval of accuracy" not in page.text
+    assert "<script>alert" not in (tmp_path / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("target", "classes", "said"),
+    [
+        ({"kind": "labels"}, 14, "14 labels"),
+        ({"kind": "numbers"}, 1, "1 number"),
+        ({"kind": "classes"}, 2, "2 classes"),
+        (None, 10, "10 classes"),
+    ],
+)
+def test_the_summary_says_what_is_predicted(
+    target: dict[str, str] | None, classes: int, said: str, tmp_path: Path
+) -> None:
+    header = {"task": {"target": target, "classes": classes}}
+    assert said in _page(Study.of([Noted("experiment", header)]), tmp_path).text

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from archloom.architecture import Architecture
+from archloom.errors import InvalidArchitecture
 from archloom.objective import Objective
 from archloom.space import Choice, OneOf, Option, Space
 from archloom.strategies import Evolution, Random, Strategy
@@ -153,3 +154,23 @@ def test_crossing_mixes_two_members() -> None:
         if (proposal := strategy.ask(n)) is not None
     ]
     assert any(5 < count < 15 for count in ones)  # one mutation alone gives 1 or 19
+
+
+def test_the_population_may_begin_with_given_architectures() -> None:
+    given = tuple({f"edge{n}": value for n in range(6)} for value in (4, 2))
+    strategy = Evolution(population=3, sample=1, first=given)
+    strategy.setup(cell(), ACCURACY, 0)
+    asked = []
+    for number in range(4):
+        proposal = strategy.ask(number)
+        assert proposal is not None
+        asked.append(proposal)
+        strategy.tell(end(proposal, number, 1.0))
+    assert [dict(proposal.architecture) for proposal in asked[:2]] == list(given)
+    assert asked[2].parent is None
+    assert asked[3].parent is not None
+
+
+def test_given_architectures_must_be_points_of_the_space() -> None:
+    with pytest.raises(InvalidArchitecture, match="edge0"):
+        Evolution(first=({"edge0": 9},)).setup(cell(), ACCURACY, 0)

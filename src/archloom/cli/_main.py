@@ -9,8 +9,11 @@ from typing import NoReturn
 
 import typer
 
+from archloom.cli._evaluate import evaluate
 from archloom.cli._export import export
+from archloom.cli._fit import fit
 from archloom.cli._list import list_plugins
+from archloom.cli._predict import predict
 from archloom.cli._report import report
 from archloom.cli._resume import resume
 from archloom.cli._search import search
@@ -24,9 +27,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     help="Neural architecture search on PyTorch: describe a space, search it, get a trained model.",
-    epilog="Begin with [bold]archloom search --data digits[/bold]. "
+    epilog="Begin with [bold]archloom fit digits --minutes 1[/bold], or with "
+    "[bold]archloom search --data digits[/bold]. "
     "Each command explains itself: [bold]archloom search --help[/bold].",
 )
+app.command("fit")(fit)
+app.command("predict")(predict)
+app.command("evaluate")(evaluate)
 app.command("search")(search)
 app.command("resume")(resume)
 app.command("show")(show)

@@ -47,6 +47,9 @@ def search(
         float | None, typer.Option(help="Start no new trial after so much trial time.")
     ] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda:1. [default: auto]")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Trials at once, each in its own process. [default: 1]")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="The run's folder. [default: a new one under runs/]")
     ] = None,
@@ -60,8 +63,8 @@ def search(
     [bold]archloom search --data digits[/bold] needs nothing else. The run's folder keeps
     everything; Ctrl-C or a crash loses at most one epoch: [bold]archloom resume RUN[/bold].
     """
-    from archloom.cli._config import make_experiment, read_config
     from archloom.cli._run import clear_for, holds_anything, run_and_show
+    from archloom.config import make_experiment, read_config
 
     flags: dict[str, Any] = {
         "data": data,
@@ -74,6 +77,7 @@ def search(
         "seed": seed,
         "minutes": minutes,
         "device": device,
+        "workers": workers,
         "out": None if out is None else str(out),
     }
     if top == 0:
@@ -96,7 +100,7 @@ def _set(flags: dict[str, Any], text: str) -> None:
     """Put `train.lr=0.01` into the flags; the value is read as YAML."""
     from yaml import YAMLError
 
-    from archloom.cli._config import load_yaml
+    from archloom.config import load_yaml
     from archloom.errors import ConfigError
 
     path, equals, value = text.partition("=")

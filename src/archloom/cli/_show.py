@@ -20,6 +20,7 @@ def show(
 
     from archloom.cli._tables import (
         best_line,
+        ensemble_lines,
         leaderboard_table,
         print_rich,
         test_lines,
@@ -45,9 +46,14 @@ def show(
         size = space["size"] if space["size"] is not None else "infinitely many"
         typer.echo(f"{study.header['title']}: {size} architectures")
         typer.echo(f"data    {task['name']}, fingerprint {task['fingerprint'][:16]}")
+    for noted in study.notes("data"):
+        for finding in noted.data["findings"]:
+            typer.echo(f"{finding['severity']:<7} {finding['message']}")
     print_rich(leaderboard_table(study, top, stage))
     if any(t.state.scored for t in study.trials()):
         typer.echo(best_line(study))
+    for line in ensemble_lines(study):
+        typer.echo(line)
     for line in test_lines(study):
         typer.echo(line)
     for noted in study.notes("stage-end"):

@@ -82,6 +82,21 @@ def best_line(study: Study) -> str:
     return f"best    trial {trial.number} ({trial.stage}), {objective.metric} {value} on validation"
 
 
+def ensemble_lines(study: Study) -> list[str]:
+    """What an ensemble stage chose, a line for each thing that was looked at."""
+    note = study.note("ensemble")
+    if note is None:
+        return []
+    pairs = zip(note["members"], note["weights"], strict=True)
+    members = ", ".join(f"{member} ({weight:.2f})" for member, weight in pairs)
+    scores = ", ".join(f"{name} {number(score)}" for name, score in note["scores"].items())
+    return [
+        f"chosen  {note['reason']}; trials (weights) {members}",
+        f"        on {note['samples']:,} {note['chosen_on']}: {scores}",
+        *(f"        {topic}: {text}" for topic, text in note["remarks"].items()),
+    ]
+
+
 def test_lines(study: Study) -> list[str]:
     """One line a finalist that was tested."""
     lines = []

@@ -14,7 +14,7 @@ def validate(
     """Check settings, data, space and constraints as a search would, and train nothing."""
     import yaml
 
-    from archloom.cli._config import make_experiment, read_config
+    from archloom.config import make_experiment, read_config
 
     experiment = make_experiment(read_config(config, {}), progress=False)
     experiment.check()

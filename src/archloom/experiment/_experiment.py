@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from archloom.errors import ConfigError, RunError
 from archloom.experiment._best import for_raw_inputs, save_best
 from archloom.experiment._header import as_recorded, describe_run, require_same
+from archloom.experiment._settings import check_settings, find_device
 from archloom.journal import JOURNAL_FILE, Event, SqliteJournal
 from archloom.nn import ModelSpace
 from archloom.objective import Constraint, Objective
@@ -21,7 +22,7 @@ from archloom.report import write_report
 from archloom.stages import Lab, Limits, Stage, load_trial
 from archloom.stages import rebuild as rebuild_stage
 from archloom.study import Study
-from archloom.task import Inputs, Task
+from archloom.task import Inputs, Task, inspect_data
 from archloom.task import rebuild as rebuild_task
 from archloom.trial import Trial
 
@@ -30,15 +31,20 @@ class Experiment:
     """Run `stages` in order on a task, with everything recorded in `folder`.
 
     Calling `run` again on the same folder goes on where the record ends, whatever ended the
-    process; on a finished run it changes nothing. Only `trials` and `minutes` may differ.
+    process; on a finished run it changes nothing. Only `trials`, `minutes` and `workers` may
+    differ.
 
     Args:
         space: the model space; settings such as `shape` and `classes` that it takes and that were
             not set come from the task.
-        objectives: metrics, the first one leads the search; `"min params"` minimises.
+        objectives: metrics, the first one leads the search; `"min params"` minimises. Without,
+            the task's main metric, such as accuracy for classes.
         constraints: limits on costs such as `"params <= 100_000"`, checked before training.
         minutes: a budget of trial time, after which no new trial of the search begins.
         device: `"auto"` takes a CUDA device if there is one, else the CPU.
+        workers: how many trials are evaluated at once, each in a process of its own that gets its
+            share of the cores, and where there are several GPUs one of them. With 1 all happens
+            in this process.
         max_failures: how many trials may fail in a row before the run stops with the reason.
         progress: `"auto"` shows a live display on a terminal and plain lines elsewhere; False
             shows nothing; a callable gets every event and the study.
@@ -62,11 +68,12 @@ class Experiment:
         stages: Sequence[Stage],
         folder: str | Path,
         *,
-        objectives: Sequence[str | Objective] = ("accuracy",),
+        objectives: Sequence[str | Objective] | None = None,
         constraints: Sequence[str | Constraint] = (),
         seed: int = 0,
         minutes: float | None = None,
         device: str = "auto",
+        workers: int = 1,
         max_failures: int = 5,
         progress: str | bool | Callable[[Event, Study], None] = "auto",
     ) -> None:
@@ -74,29 +81,16 @@ class Experiment:
         self.task = task
         self.stages = tuple(stages)
         self.folder = Path(folder)
-        self.objectives = tuple(Objective.parse(o) for o in objectives)
+        wanted = (task.main_metric,) if objectives is None else objectives
+        self.objectives = tuple(Objective.parse(o) for o in wanted)
         self.constraints = tuple(Constraint.parse(c) for c in constraints)
         self.seed = seed
         self.limits = Limits(minutes, max_failures)
-        self.device = _device(device)
+        self.device = find_device(device)
         self.device_name = device
+        self.workers = workers
         self._progress = progress
-        self._check_settings()
-
-    def _check_settings(self) -> None:
-        if not self.stages:
-            raise ConfigError("An experiment needs at least one stage, such as BlackBox(...).")
-        if not self.objectives:
-            raise ConfigError("An experiment needs at least one objective, such as 'accuracy'.")
-        names = [stage.name for stage in self.stages]
-        if len(set(names)) < len(names):
-            raise ConfigError(
-                f"Each stage needs a name of its own, got {names}: pass name= to one of them."
-            )
-        if self.limits.minutes is not None and self.limits.minutes <= 0:
-            raise ConfigError(f"minutes must be positive, got {self.limits.minutes}.")
-        if self.limits.failures < 1:
-            raise ConfigError(f"max_failures must be at least 1, got {self.limits.failures}.")
+        check_settings(self.stages, self.objectives, self.limits, workers)
 
     @classmethod
     def resume(
@@ -105,6 +99,7 @@ class Experiment:
         *,
         trials: int | None = None,
         minutes: float | None = None,
+        workers: int | None = None,
         progress: str | bool | Callable[[Event, Study], None] = "auto",
     ) -> Experiment:
         """Make the experiment of a run folder again from its record alone; `run` goes on.
@@ -112,6 +107,7 @@ class Experiment:
         Args:
             trials: a larger number of search trials than recorded.
             minutes: another budget of trial time.
+            workers: another number of trials at once.
 
         Raises:
             RunError: when the folder holds no run.
@@ -153,6 +149,7 @@ class Experiment:
             seed=header["seed"],
             minutes=header["limits"]["minutes"] if minutes is None else minutes,
             device=header["device"],
+            workers=header.get("workers", 1) if workers is None else workers,
             max_failures=header["limits"]["failures"],
             progress=progress,
         )
@@ -167,14 +164,19 @@ class Experiment:
         """
         shape = (2, self.task.outputs) if self.task.outputs is not None else None
         self.space.verify(self.task.example(2), shape)
+        self._check_stages(self.stages)
+
+    def _check_stages(self, stages: Sequence[Stage]) -> None:
         lab = self._lab(_NoJournal(), Study())
-        for stage in self.stages:
+        for stage in stages:
             stage.check(lab)
 
-    def run(self) -> Study:
+    def run(self, *, deadline: float | None = None) -> Study:
         """Run or go on with the stages and give the study.
 
         Ctrl-C leaves a run that `run` or `archloom resume` takes up again; the exception says how.
+        By `deadline`, a time of `time.monotonic`, training has ended: no new trial of the search
+        begins after it, and retraining shares out the time that is left.
 
         Raises:
             RunInUse: when another process writes to the folder.
@@ -189,11 +191,13 @@ class Experiment:
             header = describe_run(self)
             if study.header:
                 require_same(self.folder, study.header, header)
+                known = {stage["name"] for stage in study.header["stages"]}
+                self._check_stages([stage for stage in self.stages if stage.name not in known])
             elif not fresh:
                 self.check()  # killed before its settings were recorded: it begins anew
             try:
                 with watcher(self._progress, header, study) as watch:
-                    self._run_stages(self._lab(journal, study, watch), header)
+                    self._run_stages(self._lab(journal, study, watch, deadline), header)
             except KeyboardInterrupt as interrupt:
                 ended = sum(trial.state.ended for trial in study.trials())
                 interrupt.add_note(
@@ -205,10 +209,16 @@ class Experiment:
 
     def _run_stages(self, lab: Lab, header: dict[str, Any]) -> None:
         old = lab.study.header
-        if any(old.get(key) != header[key] for key in ("limits", "stages")):
+        changed = any(old.get(key) != header[key] for key in ("limits", "stages"))
+        if changed or old.get("workers", 1) != self.workers:
             lab.note("experiment", {**header, "where": old.get("where", header["where"])})
-        for stage in self.stages:
-            stage.run(lab)
+        if not lab.study.notes("data") and not lab.study.trials():
+            findings = [finding.to_json() for finding in inspect_data(self.task)]
+            if findings:
+                lab.note("data", {"findings": findings})
+        with closing(lab.executor):
+            for stage in self.stages:
+                stage.run(lab)
         save_best(lab)
 
     def model(self, trial: Trial | None = None, *, raw_inputs: bool = True) -> nn.Module:
@@ -257,6 +267,7 @@ class Experiment:
         journal: Any,
         study: Study,
         watch: Callable[[Event, Study], None] = lambda event, study: None,
+        deadline: float | None = None,
     ) -> Lab:
         return Lab(
             space=self.space,
@@ -271,6 +282,8 @@ class Experiment:
             limits=self.limits,
             watch=watch,
             stages=self.stages,
+            workers=self.workers,
+            deadline=deadline,
         )
 
 
@@ -279,17 +292,3 @@ class _NoJournal:
 
     def append(self, *events: Event) -> None:
         raise ConfigError("Nothing is recorded while an experiment is checked.")
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ConfigError(
-            f"The device {name!r} cannot be used here: take 'auto', 'cpu', or where there is one "
-            f"'cuda' (a second one is 'cuda:1')."
-        ) from error
-    return device

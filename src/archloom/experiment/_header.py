@@ -8,12 +8,12 @@ import platform
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import chdir, contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-import archloom
 from archloom.errors import RunChanged
 from archloom.nn import ModelSpace
 from archloom.space import Space
@@ -42,9 +42,10 @@ def describe_run(experiment: Experiment) -> dict[str, Any]:
         "stages": [dict(stage.describe()) for stage in experiment.stages],
         "seed": experiment.seed,
         "device": experiment.device_name,
+        "workers": experiment.workers,
         "limits": {"minutes": experiment.limits.minutes, "failures": experiment.limits.failures},
         "versions": {
-            "archloom": archloom.__version__,
+            "archloom": version("archloom"),
             "torch": torch.__version__,
             "python": platform.python_version(),
         },

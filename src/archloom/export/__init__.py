@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from archloom.export._contained import self_contained
 from archloom.export._export import FORMATS, export_model
 from archloom.export._normalise import normalised
 
-__all__ = ["FORMATS", "export_model", "normalised"]
+__all__ = ["FORMATS", "export_model", "normalised", "self_contained"]

@@ -10,6 +10,7 @@ from archloom.report._curves import best_so_far, learning_curves
 from archloom.report._drawing import draw
 from archloom.report._layers import Layer, layers
 from archloom.report._page import DEFAULT_SECTIONS, write_report
+from archloom.report._predicted import predicted_against_true
 from archloom.report._table import Row, failures, leaderboard
 
 __all__ = [
@@ -27,5 +28,6 @@ __all__ = [
     "layers",
     "leaderboard",
     "learning_curves",
+    "predicted_against_true",
     "write_report",
 ]

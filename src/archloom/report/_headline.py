@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from archloom.report._context import Context
@@ -57,7 +57,7 @@ def _facts(context: Context) -> list[tuple[str, str]]:
         ("Objectives", _listed([str(objective) for objective in context.study.objectives])),
         ("Constraints", _listed(header("constraints"))),
         ("Data", _listed([header("task", "name"), split])),
-        ("Input", _listed([_shape(header("task", "shape")), _classes(header("task", "classes"))])),
+        ("Input", _listed([_shape(header("task", "shape")), _target(context)])),
         ("Space", _listed([header("space", "name"), points])),
         ("Stages", _listed([stage.get("name") for stage in header("stages") or []], " → ")),
         ("Seed", text(header("seed"))),
@@ -67,11 +67,24 @@ def _facts(context: Context) -> list[tuple[str, str]]:
 
 
 def _shape(shape: Any) -> str:
+    if isinstance(shape, Mapping):
+        return ", ".join(f"{name}: {_shape(one)}" for name, one in shape.items())
+    if isinstance(shape, list | tuple) and any(isinstance(one, list | tuple) for one in shape):
+        return ", ".join(_shape(one) for one in shape)
     return " × ".join(map(str, shape)) if isinstance(shape, list | tuple) else text(shape)
 
 
-def _classes(count: Any) -> str:
-    return f"{count} classes" if count else ""
+def _target(context: Context) -> str:
+    """Say what is predicted: `10 classes`, `14 labels`, `1 number`, `3 targets`."""
+    target = context.header("task", "target")
+    kind = target.get("kind") if isinstance(target, Mapping) else None
+    parts = target.get("parts", ()) if kind == "mixed" else ()
+    count = len(parts) or context.header("task", "classes")
+    if not count:
+        return ""
+    word = {"labels": "label", "numbers": "number", "mixed": "target"}.get(str(kind), "class")
+    plural = f"{word}es" if word == "class" else f"{word}s"
+    return f"{count} {word if count == 1 else plural}"
 
 
 def _listed(values: Sequence[Any] | None, separator: str = ", ") -> str:

@@ -17,6 +17,8 @@ from torch import nn
 from archloom.errors import RunError
 from archloom.report._best import best_architecture
 from archloom.report._context import Context, Section, report_path, run_folder
+from archloom.report._data import data_checks
+from archloom.report._ensemble import ensemble
 from archloom.report._headline import headline
 from archloom.report._rerun import commands, settings
 from archloom.report._sections import errors, learning, price, progress, ranking
@@ -25,11 +27,13 @@ from archloom.study import Study
 
 DEFAULT_SECTIONS: Final[tuple[Section, ...]] = (
     headline,
+    data_checks,
     ranking,
     learning,
     progress,
     price,
     best_architecture,
+    ensemble,
     test_results,
     errors,
     settings,

@@ -7,10 +7,10 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from archloom.report._confusion import confusion
 from archloom.report._context import Context
+from archloom.report._evidence import drawn_evidence
 from archloom.report._format import architecture_text, number, text
-from archloom.report._html import Cell, chart, details, section, table
+from archloom.report._html import Cell, section, table
 
 
 def test_results(context: Context) -> str:
@@ -23,9 +23,13 @@ def test_results(context: Context) -> str:
     if notes:
         names = list(dict.fromkeys(name for data in notes for name in data.get("metrics", {})))
         rows = [_finalist(context, data, names) for data in notes]
-        columns = ["Trial", "Validation", *names, "95 % interval of accuracy"]
+        columns = ["Trial", "Validation", *names]
+        if any("accuracy" in data.get("metrics", {}) for data in notes):
+            columns.append("95 % interval of accuracy")
+            intervals = [_interval(data) for data in notes]
+            rows = [[*row, shown] for row, shown in zip(rows, intervals, strict=True)]
         caption = "Finalists on test data. The winner was chosen by validation data alone."
-        parts += [table(caption, columns, rows), _confusion(context, notes)]
+        parts += [table(caption, columns, rows), drawn_evidence(_chosen(context, notes))]
     times = [
         (_when(noted.time), Cell(text(noted.data.get("trial"))), _named(noted.data))
         for noted in access
@@ -46,57 +50,30 @@ def _finalist(context: Context, data: Mapping[str, Any], names: Sequence[str]) -
         text(data.get("trial")),
         Cell(number(valid), valid),
         *(Cell(number(value), value) for value in values),
-        _interval(found.get("accuracy"), data.get("size")),
     ]
 
 
-def _interval(share: float | None, size: int | None) -> str:
+def _chosen(context: Context, notes: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Give the winner's result, else the first."""
+    winner = context.winner.number if context.winner else None
+    return next((data for data in notes if data.get("trial") == winner), notes[0])
+
+
+def _interval(data: Mapping[str, Any]) -> str:
     """Give Wilson's 95 % interval (1927) of a share of `size` cases, "" without them.
 
-    >>> _interval(0.5, 100), _interval(None, 100)
+    The accuracy of several labels is no share of independent cases, and has none.
+
+    >>> _interval({"metrics": {"accuracy": 0.5}, "size": 100}), _interval({"size": 100})
     ('0.404 to 0.596', '')
     """
-    if share is None or not size or not 0 <= share <= 1:
+    share, size = data.get("metrics", {}).get("accuracy"), data.get("size")
+    if data.get("labels") or share is None or not size or not 0 <= share <= 1:
         return ""
     z = 1.959964
     middle = (share + z * z / (2 * size)) / (1 + z * z / size)
     half = z / (1 + z * z / size) * math.sqrt(share * (1 - share) / size + (z / (2 * size)) ** 2)
     return f"{middle - half:.3f} to {middle + half:.3f}"
-
-
-def _confusion(context: Context, notes: Sequence[Mapping[str, Any]]) -> str:
-    winner = context.winner.number if context.winner else None
-    matrices = [data for data in notes if data.get("confusion")]
-    chosen = next((d for d in matrices if d.get("trial") == winner), next(iter(matrices), None))
-    if chosen is None:
-        return ""
-    counts = chosen["confusion"]
-    classes = chosen.get("classes") or ()
-    if len(classes) != len(counts):
-        classes = [str(place) for place in range(len(counts))]
-    title = f"Confusion matrix of trial {text(chosen.get('trial'))} on test data"
-    caption = f"{title}: rows are true classes, colours are shares of a row."
-    rows = [_class_row(counts, classes, place) for place in range(len(counts))]
-    columns = ["Class", "Cases", "Found", "Share found", "Most often taken for"]
-    by_class = table("Each class on test data", columns, rows)
-    return chart(confusion(counts, classes), title, caption) + details("Class by class", by_class)
-
-
-def _class_row(
-    counts: Sequence[Sequence[int]], classes: Sequence[str], place: int
-) -> list[Cell | str]:
-    row = counts[place]
-    total, right = sum(row), row[place]
-    wrong = {other: count for other, count in enumerate(row) if other != place and count}
-    worst = max(wrong, key=lambda other: wrong[other], default=None)
-    share = right / total if total else math.nan
-    return [
-        str(classes[place]),
-        Cell(f"{total:,}", total),
-        Cell(f"{right:,}", right),
-        Cell(number(share), share),
-        "" if worst is None else f"{classes[worst]} ({wrong[worst]:,})",
-    ]
 
 
 def _named(data: Mapping[str, Any]) -> str:

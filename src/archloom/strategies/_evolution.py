@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -41,6 +42,8 @@ class Evolution(Strategy):
     - An architecture is tried once: a child that was tried before is drawn anew, tournament
       included, and after 50 of those a random untried architecture takes its place
       (`deduplicate=False`: children may repeat).
+    - The population may begin with architectures known to be good, `first`, instead of random
+      ones (none, the default).
     - With probability `crossover` a second tournament's winner is crossed with the first before
       the mutation (0, the default: never).
     - A mutation is `Space.mutate`: one label gets another value. The paper's also keeps the
@@ -48,6 +51,7 @@ class Evolution(Strategy):
 
     Raises:
         ConfigError: unless 1 <= sample <= population and 0 <= crossover <= 1.
+        InvalidArchitecture (from `setup`): when one of `first` is not a point of the space.
 
     >>> from archloom.objective import Objective
     >>> from archloom.space import Space
@@ -61,9 +65,11 @@ class Evolution(Strategy):
     sample: int = 10
     deduplicate: bool = True
     crossover: float = 0.0
+    first: Sequence[Mapping[str, Any]] = field(default_factory=list)
     seed: int | None = None
 
     def __post_init__(self) -> None:
+        self.first = [dict(values) for values in self.first]
         check_whole("population", self.population)
         check_whole("sample", self.sample)
         if self.sample > self.population:
@@ -84,8 +90,13 @@ class Evolution(Strategy):
         self._untried = Untried(space)
         self._members: list[Member] = []
         self._single = space.size == 1
+        self._given = [Architecture(values) for values in self.first]
+        for architecture in self._given:
+            space.check(architecture)
 
     def ask(self, number: int) -> Proposal | None:
+        if self._given:
+            return Proposal(self._given[0])
         rng = self._rng(number)
         if len(self._members) < self.population or self._single:
             return self._fresh(rng)
@@ -99,6 +110,8 @@ class Evolution(Strategy):
     def tell(self, trial: Trial) -> None:
         if self.deduplicate:
             self._untried.discard(trial.architecture)
+        if trial.architecture in self._given:
+            self._given.remove(trial.architecture)
         gain = self._gain(trial)
         if gain is None:
             return

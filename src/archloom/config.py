@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,9 +17,11 @@ from archloom.plugins import find
 if TYPE_CHECKING:
     from archloom.estimators import Train
     from archloom.experiment import Experiment
+    from archloom.journal import Event
     from archloom.nn import ModelSpace
     from archloom.stages import Stage
     from archloom.strategies import Strategy
+    from archloom.study import Study
     from archloom.task import Task
 
 Named = str | dict[str, Any]
@@ -46,12 +48,16 @@ def load_yaml(text: str) -> Any:
 
 
 class RetrainConfig(BaseModel):
-    """How the best architectures are trained again; `train` changes settings of the search."""
+    """How the best architectures are trained again; `train` changes settings of the search.
+
+    `folds` cross-validates them, also where the search did not.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     top: int = 1
     epochs: int | None = None
+    folds: int | None = Field(default=None, ge=2)
     train: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -60,22 +66,24 @@ class SearchConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    data: Named
+    data: Named | None = None
     space: Named | None = None
+    joint: dict[str, Any] = Field(default_factory=dict)
     strategy: Named | None = None
     estimator: Named = "train"
     trials: int = 20
     train: dict[str, Any] = Field(default_factory=dict)
     repeats: int = 1
+    folds: int | None = Field(default=None, ge=2)
     retrain: RetrainConfig | bool = Field(default_factory=RetrainConfig)
+    ensemble: bool | dict[str, Any] = False
     test: bool = True
-    objectives: Annotated[list[str], _ONE_OR_MORE] = Field(
-        default_factory=lambda: ["accuracy"], min_length=1
-    )
+    objectives: Annotated[list[str] | None, _ONE_OR_MORE] = Field(default=None, min_length=1)
     constraints: Annotated[list[str], _ONE_OR_MORE] = Field(default_factory=list)
     seed: int = 0
     minutes: float | None = None
     device: str = "auto"
+    workers: int = Field(default=1, ge=1)
     keep: int = 3
     max_failures: int = 5
     out: str | None = None
@@ -96,6 +104,18 @@ def read_config(path: Path | None, flags: Mapping[str, Any]) -> SearchConfig:
         settings[key] = value
     if "data" not in settings:
         raise ConfigError("A search needs data: pass --data NAME_OR_FILE, or `data:` in the file.")
+    return checked_config(settings)
+
+
+def checked_config(settings: Mapping[str, Any]) -> SearchConfig:
+    """Check names and types of settings in a dict.
+
+    Raises:
+        ConfigError: for every setting that is not known or does not fit.
+
+    >>> checked_config({"trials": 3}).strategy is None
+    True
+    """
     try:
         return SearchConfig.model_validate(settings)
     except ValidationError as error:
@@ -141,36 +161,90 @@ def _named(value: Named, what: str) -> tuple[str, dict[str, Any]]:
     return settings.pop("name"), settings
 
 
-def make_experiment(config: SearchConfig, *, progress: str | bool = "auto") -> Experiment:
-    """Load the data and put the experiment together that the settings describe."""
-    from archloom.experiment import Experiment
-    from archloom.task import load
+def make_experiment(
+    config: SearchConfig,
+    task: Task | None = None,
+    *,
+    progress: str | bool | Callable[[Event, Study], None] = "auto",
+) -> Experiment:
+    """Put the experiment together that the settings describe, on `task` or else on their data.
 
-    name, options = _named(config.data, "data")
-    task = load(name, **options)
+    Raises:
+        ConfigError: for settings that do not fit, and without data or a task.
+    """
+    from archloom.experiment import Experiment
+
+    if task is None:
+        task = _load_task(config)
     space = make_space(config, task)
     return Experiment(
         space,
         task,
         _stages(config, task),
         config.out or default_folder(space, task),
-        objectives=config.objectives,
+        objectives=config.objectives or [task.main_metric],
         constraints=config.constraints,
         seed=config.seed,
         minutes=config.minutes,
         device=config.device,
         max_failures=config.max_failures,
         progress=progress,
+        workers=config.workers,
     )
 
 
+def _load_task(config: SearchConfig) -> Task:
+    from archloom.task import load
+
+    if config.data is None:
+        raise ConfigError("A search needs data: set `data` to a name or a file, or hand a task in.")
+    name, options = _named(config.data, "data")
+    return load(name, **options)
+
+
 def make_space(config: SearchConfig, task: Task) -> ModelSpace:
-    """Load the space; without one, `small_cnn` for images and `mlp` for everything else."""
+    """Load the space; without one, the one that `default_space` names for the task's kind."""
     from archloom.nn import load_space
 
-    default = "small_cnn" if len(task.hints.get("shape", ())) == 3 else "mlp"
-    name, settings = _named(config.space or default, "space")
-    return load_space(name, **settings)
+    name, settings = _named(config.space or default_space(task), "space")
+    space = load_space(name, **settings)
+    return space.joint(**_domains(config.joint)) if config.joint else space
+
+
+def _domains(joint: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what each training setting may be: a list of values, or a range."""
+    from archloom.space import integers, log_uniform, uniform
+
+    domains: dict[str, Any] = {}
+    for setting, given in joint.items():
+        match given:
+            case list():
+                domains[setting] = given
+            case {"low": low, "high": high, **rest} if rest.keys() <= {"log"}:
+                whole = isinstance(low, int) and isinstance(high, int)
+                draw = log_uniform if rest.get("log") else integers if whole else uniform
+                domains[setting] = draw(low, high)
+            case _:
+                raise ConfigError(
+                    f"`joint` gives what a training setting may be, a list of values or a range "
+                    f"such as {{low: 1e-4, high: 1e-2, log: true}}; {setting} has {given!r}."
+                )
+    return domains
+
+
+def default_space(task: Task) -> str:
+    """Name the space for data of the task's kind: `small_cnn` for images, for instance."""
+    return _SPACES.get(task.kind, "mlp")
+
+
+_SPACES = {
+    "image": "small_cnn",
+    "volume": "convnet",
+    "series": "series_net",
+    "table": "table_net",
+    "text": "text_net",
+    "mixed": "mixed_net",
+}
 
 
 def default_folder(space: ModelSpace, task: Task) -> str:
@@ -183,18 +257,31 @@ def default_folder(space: ModelSpace, task: Task) -> str:
 
 
 def _stages(config: SearchConfig, task: Task) -> list[Stage]:
-    from archloom.stages import BlackBox, Retrain, Test
+    from archloom.stages import BlackBox, Ensemble, Retrain, Test
 
     estimator = _estimator(config, task)
     search = BlackBox(_strategy(config), estimator, trials=config.trials, keep=config.keep)
     stages: list[Stage] = [search]
     retrain = RetrainConfig() if config.retrain is True else config.retrain
     if retrain:
-        train = _train(config, task, retrain.train) if retrain.train else None
-        stages.append(Retrain(retrain.top, retrain.epochs, train))
+        stages.append(Retrain(retrain.top, retrain.epochs, _retraining(config, retrain, task)))
+    if config.ensemble is not False:
+        settings = {} if config.ensemble is True else config.ensemble
+        stages.append(_made(Ensemble, settings, "section `ensemble`"))
     if config.test:
         stages.append(Test())
     return stages
+
+
+def _retraining(config: SearchConfig, retrain: RetrainConfig, task: Task) -> Any:
+    """Give what the best are trained with, None for what the search trains with."""
+    from archloom.estimators import CrossValidate
+
+    if not retrain.train and retrain.folds is None:
+        return None
+    # a budget and a share of the data are the search's own; the rest carries over
+    train = _train(config, task, {"seconds": None, "fraction": 1.0, **retrain.train})
+    return train if retrain.folds is None else CrossValidate(train, retrain.folds)
 
 
 def _strategy(config: SearchConfig) -> Strategy:
@@ -229,14 +316,16 @@ def _train(config: SearchConfig, task: Task, changes: Mapping[str, Any] | None =
 
 
 def _estimator(config: SearchConfig, task: Task) -> Any:
-    from archloom.estimators import Cost, Repeat, Train, combine, from_config
+    from archloom.estimators import Cost, CrossValidate, Repeat, Train, combine, from_config
 
     name, settings = _named(config.estimator, "estimator")
     make = find("estimators", name)
     if make is Train:
         estimator: Any = _train(config, task, settings)
-        if config.repeats > 1:
+        if config.folds is not None:
+            estimator = CrossValidate(estimator, config.folds, config.repeats)
+        elif config.repeats > 1:
             estimator = Repeat(estimator, times=config.repeats)
-        goals = {Objective.parse(text).metric for text in config.objectives}
+        goals = {Objective.parse(text).metric for text in config.objectives or ()}
         return combine(estimator, Cost(latency="latency_ms" in goals))
     return from_config(name, settings)

@@ -1,0 +1,162 @@
+"""AutoModel: several inputs of different kinds, several targets of different kinds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import accuracy_score, r2_score
+from sklearn.utils.metaestimators import available_if
+
+from archloom.automl._answers import Answers, MixedAnswers
+from archloom.automl._build import Prepared
+from archloom.automl._door import Door
+from archloom.automl._several import Several, SeveralEncoder, encoder_for, kind_of_input, named
+from archloom.errors import ConfigError, DataError, did_you_mean
+from archloom.sources._encoded import encoded_task
+
+
+def _has_chances(door: Any) -> bool:
+    if not hasattr(door, "_answers"):
+        return True
+    if door._answers.kind == "numbers":
+        raise AttributeError("Numbers have no probabilities: use predict.")
+    return True
+
+
+class AutoModel(Door):
+    """Learn from several inputs of any kinds, and predict one target or several of any kinds.
+
+    `X` is a dict (or a tuple) of inputs: images, volumes, series, tables, texts; a lone input will
+    do. `y` is one target, or a dict of them: classes, columns of 0 and 1, numbers. `predict` and
+    `predict_proba` give a dict then; `score` is the mean over the targets of the accuracy, for
+    numbers R2.
+
+    Args:
+        kinds: what the inputs are, by name: image, volume, series, table or text. Without it,
+            strings are text, two axes and frames are a table, three or four an image, five a
+            volume.
+        targets: what the targets are, by name: classes, labels or numbers. Without it, floats
+            that are not few whole values are numbers, several columns of 0 and 1 labels, all
+            else classes.
+    """
+
+    _kind = "mixed"
+
+    def __init__(
+        self,
+        minutes: float | None = 10,
+        *,
+        kinds: Mapping[str, str] | None = None,
+        targets: Mapping[str, str] | str | None = None,
+        trials: int | None = None,
+        objective: Any = None,
+        space: Any = None,
+        strategy: Any = None,
+        constraints: Any = (),
+        epochs: int | None = None,
+        folds: int | str | None = "auto",
+        augment: Any = "auto",
+        ensemble: Any = "auto",
+        train: Mapping[str, Any] | None = None,
+        class_weights: Any = None,
+        threshold: float | str | None = "auto",
+        layout: str = "auto",
+        device: str = "auto",
+        workers: int = 1,
+        seed: int = 0,
+        folder: Any = None,
+        resume: bool = False,
+        progress: Any = "auto",
+        distill: bool = False,
+    ) -> None:
+        super().__init__(
+            minutes,
+            trials=trials,
+            objective=objective,
+            space=space,
+            strategy=strategy,
+            constraints=constraints,
+            epochs=epochs,
+            folds=folds,
+            augment=augment,
+            ensemble=ensemble,
+            train=train,
+            class_weights=class_weights,
+            threshold=threshold,
+            layout=layout,
+            device=device,
+            workers=workers,
+            seed=seed,
+            folder=folder,
+            resume=resume,
+            progress=progress,
+            distill=distill,
+        )
+        self.kinds = kinds
+        self.targets = targets
+
+    def _prepare(self, X: Any, y: Any, validation_data: Any, groups: Any) -> Prepared:
+        answers = self._read_targets(y)
+        kinds = self._input_kinds(X)
+        encoder: Any = SeveralEncoder(
+            {name: encoder_for(kind, self.layout) for name, kind in kinds.items()}
+        )
+        samples = next(iter(y.values())) if isinstance(y, Mapping) else y
+        task = encoded_task(
+            _several(X),
+            answers.encode(y),
+            encoder,
+            kind=kinds,
+            target=answers.target(),
+            **self._settings(answers, samples, validation_data, groups, _several),
+        )
+        return Prepared(task, answers)
+
+    def _read_targets(self, y: Any) -> Any:
+        if isinstance(y, Mapping):
+            if not y:
+                raise DataError("There must be at least one target, y is empty.")
+            wanted = self.targets if isinstance(self.targets, Mapping) else {}
+            for name in wanted:
+                if name not in y:
+                    raise ConfigError(f"targets names {name!r}: {did_you_mean(name, map(str, y))}.")
+            return MixedAnswers({str(n): Answers.of(v, wanted.get(n)) for n, v in y.items()})
+        if isinstance(self.targets, Mapping):
+            raise ConfigError("targets is a mapping, and y is one target: give its kind alone.")
+        return Answers.of(y, self.targets)
+
+    def _input_kinds(self, X: Any) -> dict[str, str]:
+        parts, wanted = named(X), dict(self.kinds or {})
+        for name in wanted:
+            if name not in parts:
+                raise ConfigError(f"kinds names {name!r}: {did_you_mean(str(name), parts)}.")
+        return {name: wanted.get(name) or kind_of_input(part) for name, part in parts.items()}
+
+    def _encoded(self, X: Any) -> Any:
+        return self.encoder_.transform(_several(X))
+
+    @available_if(_has_chances)  # type: ignore[untyped-decorator]
+    def predict_proba(self, X: Any) -> Any:
+        """Give probabilities of classes and labels; of several targets a dict without numbers."""
+        return self._answers.chances(self._finished(X))
+
+    def score(self, X: Any, y: Any) -> float:
+        """Give the accuracy, of numbers R2; of several targets the mean."""
+        answers, found = self._answers, self.predict(X)
+        if not isinstance(answers, MixedAnswers):
+            return _score(answers, y, found)
+        if not isinstance(y, Mapping) or set(map(str, y)) != set(answers.parts):
+            raise DataError(f"y must be a dict of the targets {', '.join(answers.parts)}.")
+        scores = [_score(part, y[name], found[name]) for name, part in answers.parts.items()]
+        return float(np.mean(scores))
+
+
+def _several(X: Any) -> Several:
+    return Several(named(X))
+
+
+def _score(answers: Answers, y: Any, found: np.ndarray) -> float:
+    judge = r2_score if answers.kind == "numbers" else accuracy_score
+    return float(judge(np.asarray(y), found))

@@ -1,0 +1,166 @@
+"""Files that a model is to predict for, read into what its encoder takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from archloom.automl._encode import ArrayEncoder
+from archloom.automl._file import ModelFile
+from archloom.errors import ConfigError, DataError, did_you_mean
+from archloom.sources import (
+    ImageEncoder,
+    ScanEncoder,
+    SeriesEncoder,
+    TableEncoder,
+    TextEncoder,
+    read_table,
+)
+
+IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
+_TABLES = (".csv", ".tsv", ".txt", ".gz", ".parquet")
+_KEYS = ("X", "images", "series", "data", "test_images")
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The samples of one file: raw data for the encoder, and what each is called."""
+
+    raw: Any
+    names: tuple[str, ...]
+
+
+def read_inputs(
+    model: ModelFile, paths: Sequence[Path], *, column: str | None = None, key: str | None = None
+) -> Iterator[Batch]:
+    """Read the files one by one; folders stand for the files in them.
+
+    Args:
+        model: its encoder says what files there can be.
+        column: of a table, where the texts are; the one trained on by default.
+        key: of an `.npz` file, the name of the array.
+
+    Raises:
+        DataError: for files that are missing or of another kind than the model's data.
+    """
+    for path in paths:
+        if not path.exists():
+            raise DataError(f"There is no file or folder {str(path)!r}.")
+    known = model.source or {}
+    match model.encoder:
+        case ImageEncoder():
+            yield from ((Batch([file], (str(file),))) for file in _images(paths))
+        case ScanEncoder():
+            yield from ((Batch([path], (str(path),))) for path in paths)
+        case TableEncoder():
+            yield from (_rows(path, read_table(path)) for path in paths)
+        case TextEncoder():
+            yield from (_texts(path, column or known.get("text")) for path in paths)
+        case SeriesEncoder():
+            yield from (_series(path, key, known.get("target")) for path in paths)
+        case ArrayEncoder() as encoder:
+            for path in _images(paths):
+                yield _arrays(path, key, encoder)
+        case _:
+            raise ConfigError(
+                "This model takes several inputs, which no single file holds: load it in Python "
+                "with archloom.automl.load_model_file, and give its `finished` a dict."
+            )
+
+
+def _images(paths: Sequence[Path]) -> Iterator[Path]:
+    for path in paths:
+        if not path.is_dir():
+            yield path
+            continue
+        inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in IMAGES)
+        if not inside:
+            raise DataError(f"The folder {str(path)!r} holds no images.")
+        yield from inside
+
+
+def _rows(path: Path, table: Any) -> Batch:
+    return Batch(table, _numbered(path, len(table)))
+
+
+def _texts(path: Path, column: str | None) -> Batch:
+    if path.suffix.lower() == ".txt":
+        lines = path.read_text(encoding="utf-8").splitlines()
+        return Batch(lines, _numbered(path, len(lines)))
+    table = read_table(path)
+    if column is None:
+        raise ConfigError(
+            f"Which column holds the texts? Pass --column: {', '.join(table.values)}."
+        )
+    if column not in table.values:
+        raise DataError(f"There is no column {column!r}: {did_you_mean(column, table.values)}.")
+    values = [str(value) for value in table.values[column]]
+    return Batch(values, _numbered(path, len(values)))
+
+
+def _series(path: Path, key: str | None, target: Any = None) -> Batch:
+    if path.suffix.lower() in (".npz", ".npy"):
+        array = _array(path, key)
+        return Batch(array, _numbered(path, len(array)))
+    table = read_table(path).without([] if target is None else [target])
+    columns = [np.asarray(column, dtype=np.float64) for column in table.values.values()]
+    return Batch(np.stack(columns, 1), _numbered(path, len(table)))
+
+
+def _arrays(path: Path, key: str | None, encoder: ArrayEncoder) -> Batch:
+    ending = path.suffix.lower()
+    if ending in (".npz", ".npy"):
+        array = _array(path, key)
+        return Batch(array, _numbered(path, len(array)))
+    if ending in IMAGES and encoder.kind == "image":
+        return Batch(_pixels(path, encoder.shape[0]), (str(path),))
+    if ending in _TABLES and encoder.kind == "table":
+        return _series(path, key)
+    raise DataError(
+        f"A model of {encoder.kind} arrays reads .npz and .npy files"
+        f"{' and images' if encoder.kind == 'image' else ''}, got {str(path)!r}."
+    )
+
+
+def _array(path: Path, key: str | None) -> np.ndarray:
+    try:
+        found = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(f"{str(path)!r} cannot be read as arrays: {error}") from error
+    if isinstance(found, np.ndarray):
+        return found
+    with found:
+        names = list(found.files)
+        name = key or next((k for k in _KEYS if k in names), names[0] if len(names) == 1 else None)
+        if name is None or name not in names:
+            wrong = "" if key is None else f"{did_you_mean(key, names)}. "
+            raise DataError(
+                f"Which array of {str(path)!r} holds the inputs? {wrong}Pass --key: "
+                f"{', '.join(names)}."
+            )
+        array: np.ndarray = found[name]
+        return array
+
+
+def _pixels(path: Path, channels: int) -> np.ndarray:
+    modes: dict[int, Any] = {1: "grey", 3: "rgb", 4: "rgba"}
+    if channels not in modes:
+        raise DataError(f"The model takes images of {channels} channels, which no image file has.")
+    size = _size(path)
+    encoder = ImageEncoder(size, colour=modes[channels])
+    return encoder.transform([path]).numpy()
+
+
+def _size(path: Path) -> tuple[int, int]:
+    from archloom.sources._decode import read_header
+
+    header = read_header(path, 100_000_000)
+    return header.height, header.width
+
+
+def _numbered(path: Path, count: int) -> tuple[str, ...]:
+    return tuple(f"{path}[{index}]" for index in range(count))

@@ -1,0 +1,72 @@
+"""What a user should know of data and run: what was filled, and what there was no time for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from archloom.automl._build import Prepared
+from archloom.experiment import Experiment
+from archloom.stages import BlackBox, Retrain
+from archloom.study import Study
+from archloom.task import inspect_data
+from archloom.trial import State
+
+_FEW = 5
+
+
+def found_in_data(prepared: Prepared) -> list[str]:
+    """Say what the encoder filled or dropped, and what the checks of the data found."""
+    notices = list(prepared.task.notices)
+    found = [finding for finding in inspect_data(prepared.task) if finding.message not in notices]
+    notices += [str(finding) for finding in found]
+    if prepared.answers.exclusive:
+        notices.append(
+            "Each row of y has exactly one label: if the labels exclude each other, give classes "
+            "instead, y.argmax(1)."
+        )
+    return notices
+
+
+def not_done(experiment: Experiment, study: Study, interrupted: bool) -> list[str]:
+    """Say what the time did not suffice for."""
+    notices = ["Ctrl-C ended the search early."] if interrupted else []
+    for stage in experiment.stages:
+        if isinstance(stage, BlackBox):
+            notices += _about_search(stage, study, interrupted)
+        elif isinstance(stage, Retrain) and not interrupted:
+            notices += _about_retraining(stage, study)
+    return notices
+
+
+def _about_search(stage: BlackBox, study: Study, interrupted: bool) -> list[str]:
+    tried = study.count(stage.name, State.DONE) + study.count(stage.name, State.STOPPED)
+    failed = study.trials(stage.name, State.FAILED)
+    notices = []
+    if tried < min(stage.trials, _FEW) and not interrupted:
+        notices.append(
+            f"Only {tried} architecture{'s were' if tried != 1 else ' was'} tried before the time "
+            f"was up: more minutes would search more."
+        )
+    if failed:
+        last = (failed[-1].error or "").strip().splitlines()[-1:]
+        notices.append(f"{len(failed)} trials failed; the last: {''.join(last)}")
+    return notices
+
+
+def _about_retraining(stage: Retrain, study: Study) -> list[str]:
+    done = [t for t in study.trials(stage.name) if t.state.scored]
+    if not done:
+        return ["There was no time to train the best architecture again, longer."]
+    short = [t for t in done if t.epochs and t.metrics.get("epochs", t.epochs) < t.epochs]
+    if not short:
+        return []
+    trial = short[0]
+    return [
+        f"The last training ended with its time after {trial.metrics['epochs']:.0f} of "
+        f"{trial.epochs} epochs."
+    ]
+
+
+def as_lines(notices: Any) -> str:
+    """Give notices as text, one a line."""
+    return "\n".join(f"- {notice}" for notice in notices)

@@ -1,0 +1,221 @@
+"""plan: from data and wishes to the settings of a search, in the open."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from archloom.automl._portfolio import first_architectures, joint_settings
+from archloom.config import checked_config, make_space
+from archloom.estimators import Cost
+from archloom.task import Task, leaves
+
+_SPACES: Final = {
+    "image": "convnet",
+    "volume": "convnet",
+    "series": "series_net",
+    "table": "table_net",
+    "text": "text_net",
+    "mixed": "mixed_net",
+}
+
+_FEW: Final = 3_000
+"""Up to so many samples everything is cross-validated: one split would judge on too few."""
+
+_MANY: Final = 20_000
+"""From so many on nothing is: another part of the data to train on adds little."""
+
+_FOLDS: Final = 5
+
+# operations a second in training, about what two cores of 2024 and one GPU do with small networks
+_CPU_RATE, _CUDA_RATE = 5e10, 3e12
+_STEP_SECONDS = 0.004  # what a step takes even if it computes nothing
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What a user asks of a door; None and "auto" leave it to `plan`.
+
+    `minutes` is the wall time that is left for everything: search, retraining, ensemble. None
+    sets no clock; `trials` then decides how long it takes. `train` and `retrain` are settings of
+    the recipe that win over the plan's.
+    """
+
+    minutes: float | None = 10
+    trials: int | None = None
+    epochs: int | None = None
+    objective: str | tuple[str, ...] | None = None
+    space: str | Mapping[str, Any] | None = None
+    strategy: str | Mapping[str, Any] | None = None
+    constraints: tuple[str, ...] = ()
+    folds: int | str | None = "auto"
+    augment: Any = "auto"
+    ensemble: bool | str | Mapping[str, Any] = "auto"
+    workers: int = 1
+    seed: int = 0
+    train: Mapping[str, Any] = field(default_factory=dict)
+    retrain: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How the time or the epochs are shared out. Seconds are of one training, all its folds.
+
+    Without a clock, `seconds` and `retrain_seconds` are None and the epochs decide.
+    """
+
+    trials: int
+    epochs: int
+    top: int
+    retrain_epochs: int
+    minutes: float | None = None
+    seconds: float | None = None
+    retrain_seconds: float | None = None
+
+
+def plan(task: Task, wishes: Wishes) -> dict[str, Any]:
+    """Give the settings of `SearchConfig` that fit the data, the budget and the wishes.
+
+    Up to 3,000 samples every architecture is judged by five-fold cross-validation, and the five
+    models stay together as one; up to 20,000 only the best of the search are; with more, one
+    split does. Training settings (augmentation, learning rate) are searched with the
+    architecture. With a clock, about half of the time goes to the search, the rest to training
+    the best ones again, longer, of which the ensemble is chosen.
+
+    >>> from archloom.task import digits
+    >>> settings = plan(digits(), Wishes(minutes=None, trials=3))
+    >>> settings["space"], settings["trials"], settings["folds"]
+    ('convnet', 3, 5)
+    """
+    settings: dict[str, Any] = {
+        "space": wishes.space or _SPACES.get(task.kind, "mlp"),
+        "objectives": _objectives(task, wishes),
+        "constraints": list(wishes.constraints),
+        "seed": wishes.seed,
+        "workers": wishes.workers,
+        "test": False,
+    }
+    samples = len(task.train) + len(task.valid)
+    folds = _folds(wishes.folds, samples, limit=_FEW)
+    retrain_folds = _folds(wishes.folds, samples, limit=_MANY)
+    own = {**wishes.train}
+    settings["joint"] = {} if wishes.trials == 1 else joint_settings(task, wishes.augment, own)
+    budget = share_out(task, wishes, folds, retrain_folds, _epoch_seconds(task, settings))
+    train = {**_recipe(task, wishes), "epochs": budget.epochs, **_timed(budget.seconds), **own}
+    retrain = {**_timed(budget.retrain_seconds), **wishes.retrain}
+    return {
+        **settings,
+        "strategy": wishes.strategy or _strategy(task, settings, budget.trials),
+        "trials": budget.trials,
+        "minutes": budget.minutes,
+        "folds": folds,
+        "train": train,
+        "retrain": budget.top > 0
+        and {
+            "top": budget.top,
+            "epochs": budget.retrain_epochs,
+            "folds": retrain_folds,
+            "train": retrain,
+        },
+        "ensemble": _ensemble(wishes),
+        "keep": 10,
+    }
+
+
+def share_out(
+    task: Task,
+    wishes: Wishes,
+    folds: int | None,
+    retrain_folds: int | None,
+    epoch_seconds: float,
+) -> Budget:
+    """Share out the time, or without a clock the epochs.
+
+    With a clock a trial gets the time of a few epochs, as many trials as fit in half of it (6 to
+    40), and the best ones are trained again in what is left. Where not even three trials of half
+    an epoch fit, a single architecture gets all the time.
+    """
+    samples = len(task.train)
+    epochs = wishes.epochs or max(3, min(30, round(200_000 / samples)))
+    top = 0 if wishes.trials == 1 else 3 if samples > _MANY or folds else 2
+    if wishes.minutes is None:
+        longest = wishes.epochs or 3 * epochs
+        return Budget(wishes.trials or 20, epochs, top, longest)
+    cap = wishes.epochs or max(30, min(300, round(2_000_000 / samples)))
+    total = 60 * wishes.minutes * 0.95
+    work = epoch_seconds * (folds or 1) / wishes.workers
+    searching = total * (0.55 if folds else 0.45)
+    if searching < 1.5 * work or wishes.trials == 1:
+        return Budget(1, cap, 0, cap, total / 60, total)
+    wanted = work * (16 if folds else 8 if samples <= _MANY else 4)
+    trials = wishes.trials or max(6, min(40, round(searching / wanted)))
+    again = (total - searching) * wishes.workers
+    return Budget(
+        trials,
+        cap,
+        top,
+        cap,
+        searching / 60,
+        searching * wishes.workers / trials,
+        again / max(top, wishes.workers),
+    )
+
+
+def _objectives(task: Task, wishes: Wishes) -> list[str]:
+    given = wishes.objective or task.main_metric
+    return [given] if isinstance(given, str) else list(given)
+
+
+def _folds(wish: int | str | None, samples: int, limit: int) -> int | None:
+    if wish == "auto":
+        return _FOLDS if samples <= limit else None
+    assert not isinstance(wish, str)
+    return wish
+
+
+def _recipe(task: Task, wishes: Wishes) -> dict[str, Any]:
+    """Give what holds for every training of the door, unless the user or the search sets it."""
+    few = len(task.train) <= _FEW
+    recipe: dict[str, Any] = {"batch_size": 32 if len(task.train) < 1_000 else 64}
+    # A few hundred samples tell the best epoch so badly that the last one, annealed, is better.
+    recipe["restore_best"] = not few
+    if wishes.augment != "auto":
+        recipe["augment"] = wishes.augment
+    return recipe
+
+
+def _timed(seconds: float | None) -> dict[str, Any]:
+    return {} if seconds is None else {"seconds": round(seconds, 2)}
+
+
+def _ensemble(wishes: Wishes) -> bool | dict[str, Any]:
+    if wishes.ensemble == "auto":
+        return {"top": 10}
+    assert not isinstance(wishes.ensemble, str)
+    return wishes.ensemble if isinstance(wishes.ensemble, bool) else dict(wishes.ensemble)
+
+
+def _strategy(task: Task, settings: Mapping[str, Any], trials: int) -> dict[str, Any]:
+    """Give evolution that begins with networks known to be good, as far as it has trials."""
+    population = max(4, min(20, trials // 3))
+    space = make_space(checked_config(settings), task).with_hints(task.hints).space
+    first = first_architectures(space, task.kind)[: max(1, trials // 3)]
+    return {
+        "name": "evolution",
+        "population": population,
+        "sample": population // 2,
+        "first": [architecture.to_json() for architecture in first],
+    }
+
+
+def _epoch_seconds(task: Task, settings: Mapping[str, Any]) -> float:
+    """Guess what an epoch of the space's usual member takes; only the order counts."""
+    space = make_space(checked_config(settings), task).with_hints(task.hints)
+    architecture = first_architectures(space.space, task.kind)[0]
+    count = len(task.train)
+    flops = 3 * Cost().of(space, architecture, task)["flops"] * count
+    cuda = leaves(task.train.inputs)[0][1].device.type == "cuda"
+    rate = _CUDA_RATE if cuda else _CPU_RATE
+    return flops / rate + math.ceil(count / 64) * _STEP_SECONDS

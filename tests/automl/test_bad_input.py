@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.automl.conftest import QUICK
 
 from archloom.automl import (
     AutoModel,
@@ -16,7 +17,6 @@ from archloom.automl import (
     TextClassifier,
 )
 from archloom.errors import ArchloomError, ConfigError, DataError, Infeasible
-from tests.automl.conftest import QUICK
 
 X = np.random.default_rng(0).normal(size=(40, 6, 8))
 Y = np.arange(40) % 2
@@ -36,7 +36,7 @@ def with_value(array: np.ndarray, value: float) -> np.ndarray:
         (ImageClassifier, X.astype(str), Y, "must be numbers"),
         (ImageClassifier, X.astype(object), Y, "must be numbers"),
         (ImageClassifier, with_value(X, np.nan), Y, "NaN or infinite"),
-        (ImageClassifier, list(X[:39]) + [X[0, :3]], Y, "one shape"),
+        (ImageClassifier, [*list(X[:39]), X[0, :3]], Y, "one shape"),
         (ImageClassifier, X[:30], Y, "40 labels"),
         (ImageClassifier, np.zeros((40, 8, 8, 8)), Y, "layout="),
         (ImageClassifier, X, None, "requires y"),

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from tests.automl.conftest import QUICK
 
 from archloom.automl import (
     AutoModel,
@@ -20,7 +21,6 @@ from archloom.automl import (
     TextClassifier,
 )
 from archloom.errors import ConfigError, InputError
-from tests.automl.conftest import QUICK
 
 GOOD = {**QUICK, "epochs": 12}
 
@@ -156,7 +156,7 @@ def test_texts() -> None:
 def test_several_inputs_and_targets_of_all_kinds(rng: np.random.Generator) -> None:
     sides = np.arange(60) % 2
     X = {
-        "picture": rng.random((60, 6, 7)) + sides[:, None, None],
+        "picture": (rng.random((60, 6, 7)) * 99 + 99 * sides[:, None, None]).astype(np.uint8),
         "facts": pd.DataFrame({"a": rng.normal(size=60), "b": ["u", "v", "w"] * 20}),
         "words": ["good fine day", "bad awful rain"] * 30,
         "signal": rng.normal(size=(60, 2, 9)),
@@ -224,5 +224,9 @@ def test_class_weights_and_threshold(rng: np.random.Generator) -> None:
     tuned = TableClassifier(**GOOD, threshold="balanced_accuracy").fit(X, y)
     assert 0 < tuned.threshold_ < 1
     assert tuned.threshold_ != 0.5
+    folds = {**GOOD, "folds": 3, "ensemble": {"top": 2}, "trials": 2, "epochs": 4}
+    crossed = TableClassifier(**folds, threshold="f1").fit(X, y)
+    assert 0 < crossed.threshold_ < 1
+    assert crossed.settings_["ensemble"]["threshold"] is None
     with pytest.raises(ConfigError, match="threshold"):
         TableClassifier(**QUICK, threshold=3).fit(X, y)

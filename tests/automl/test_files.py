@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.automl.conftest import QUICK
 
 from archloom.automl import (
     AutoModel,
@@ -22,7 +23,6 @@ from archloom.automl import (
     read_inputs,
 )
 from archloom.errors import ConfigError, DataError
-from tests.automl.conftest import QUICK
 
 NET = {**QUICK, "space": "table_net"}
 
@@ -99,11 +99,11 @@ def test_labels_numbers_and_several_targets_as_rows(tmp_path: Path) -> None:
     rows = said(door.export(tmp_path / "r.pt"), tmp_path / "x.csv")
     assert rows[0] == ["sample", "prediction"]
     assert float(rows[1][1]) == pytest.approx(door.predict([[1, 2, 3]])[0], rel=1e-4)
-    several = AutoModel(**{**QUICK, "space": "mixed_net"}).fit(
-        X, {"side": X[:, 0] > 0, "size": X[:, 1]}
-    )
+    inputs = {"picture": np.ones((40, 5, 6), dtype=np.uint8), "facts": X, "words": ["a b"] * 40}
+    several = AutoModel(**{**QUICK, "space": "mixed_net"})
+    several.fit(inputs, {"side": X[:, 0] > 0, "size": X[:, 1]})
     found = load_model_file(several.export(tmp_path / "a.pt"))
-    assert found.finished(X[:4]).shape == (4, 3)
+    assert np.allclose(found.finished(inputs)[:, 2], several.predict(inputs)["size"])
     with pytest.raises(ConfigError, match="several inputs"):
         list(read_inputs(found, [tmp_path / "x.npy"]))
 

@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from tests.automl.conftest import QUICK
 
 from archloom import Study
 from archloom.automl import AutoModel, ImageClassifier, SeriesClassifier, TableClassifier
 from archloom.config import checked_config, make_experiment
 from archloom.errors import ConfigError, DataError, RunChanged, RunError
-from archloom.journal import Finished, JOURNAL_FILE
+from archloom.journal import JOURNAL_FILE, Finished
 from archloom.task import digits, from_arrays
-from tests.automl.conftest import QUICK
 
 TWO = {**QUICK, "trials": 2}
 

@@ -123,7 +123,11 @@ def test_bad_settings_are_named_with_the_mend(tmp_path: Path, text: str, message
 
 
 @pytest.mark.parametrize(
-    "command", ["search", "resume", "show", "report", "export", "list", "validate"]
+    "command",
+    [
+        *("search", "resume", "show", "report", "export", "list", "validate"),
+        *("fit", "predict", "evaluate"),
+    ],
 )
 def test_each_command_explains_itself(tmp_path: Path, command: str) -> None:
     text = archloom(tmp_path, command, "--help").stdout

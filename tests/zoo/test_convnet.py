@@ -85,7 +85,7 @@ def test_a_deeper_stage_is_a_thinner_one() -> None:
 
 def test_residual_branches_begin_at_zero() -> None:
     torch.manual_seed(0)
-    model = convnet.build(point(convnet, depth=2, stages=2, activation="relu")).eval()
+    model = convnet.build(point(convnet, depth=2, stages=2, stem="full")).eval()
     stem, body = model[0], model[1]
     after = stem(torch.randn(2, 1, 28, 28))
     assert torch.equal(body[0](after), after)
@@ -104,7 +104,7 @@ def test_each_stage_halves_the_map(block: str, down: str) -> None:
 
 
 def test_squeeze_and_excitation_adds_its_weights() -> None:
-    plain, excited = (point(convnet, stages=2, excited=e) for e in (False, True))
+    plain, excited = (point(convnet, stages=2, stem="full", excited=e) for e in (False, True))
     models = [convnet.build(one, device="meta") for one in (plain, excited)]
     more = 0
     for stage in models[0][1]:

@@ -291,6 +291,8 @@ def _missing(values: np.ndarray) -> np.ndarray:
 def _numbers(y: Any) -> np.ndarray:
     flat = getattr(y, "ndim", None) != 2 or y.shape[1] != 1
     values = _array(y)
+    if values.dtype.kind == "c":
+        raise DataError("Complex data not supported: give the two parts as two targets.")
     try:
         values = values.astype(np.float64)
     except (TypeError, ValueError) as error:

@@ -40,6 +40,14 @@ class AutoModel(Door):
         targets: what the targets are, by name: classes, labels or numbers. Without it, floats
             that are not few whole values are numbers, several columns of 0 and 1 labels, all
             else classes.
+
+    >>> rng = np.random.default_rng(0)
+    >>> X = {"picture": rng.random((40, 6, 8)), "facts": rng.random((40, 3))}
+    >>> y = {"kind": ["cat", "dog"] * 20, "age": rng.random(40)}
+    >>> settings = {"minutes": None, "trials": 1, "epochs": 2, "folds": None, "progress": False}
+    >>> door = AutoModel(**settings).fit(X, y)
+    >>> {name: part.shape for name, part in door.predict(X).items()}
+    {'kind': (40,), 'age': (40,)}
     """
 
     _kind = "mixed"

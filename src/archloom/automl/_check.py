@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from archloom.errors import ConfigError
@@ -30,3 +31,20 @@ def _check_threshold(wanted: Any) -> None:
             f"threshold is a probability between 0 and 1, 'auto', None, or a metric to tune it "
             f"for, got {wanted!r}."
         )
+
+
+def ensemble_wish(wanted: Any, threshold: Any, distill: bool) -> Any:
+    """Give what is wished of the ensemble stage, with the door's threshold and distillation.
+
+    A threshold that the door itself sets is not to be moved by the stage as well.
+    """
+    settings: dict[str, Any] = {}
+    if threshold != "auto":
+        settings["threshold"] = None
+    if isinstance(threshold, str) and threshold != "auto":
+        settings["temperature"] = False
+    if distill:
+        settings["distill"] = True
+    if not settings or (wanted is False and not distill):
+        return wanted
+    return {**settings, **(wanted if isinstance(wanted, Mapping) else {})}

@@ -22,7 +22,7 @@ from archloom.automl._build import (
     refuse_sparse,
     settings_of,
 )
-from archloom.automl._check import check_settings
+from archloom.automl._check import check_settings, ensemble_wish
 from archloom.automl._notices import found_in_data, not_done
 from archloom.automl._outputs import finished, outputs_of
 from archloom.automl._plan import Wishes, plan
@@ -186,9 +186,6 @@ class Door(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn has no typ
         return self
 
     def _wishes(self, minutes: float | None) -> Wishes:
-        ensemble = self.ensemble
-        if self.distill:
-            ensemble = {**(ensemble if isinstance(ensemble, Mapping) else {}), "distill": True}
         objective = self.objective
         if objective is not None and not isinstance(objective, str):
             objective = tuple(objective)
@@ -202,7 +199,7 @@ class Door(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn has no typ
             constraints=tuple(self.constraints),
             folds=self.folds,
             augment=self.augment,
-            ensemble=ensemble,
+            ensemble=ensemble_wish(self.ensemble, self.threshold, self.distill),
             workers=self.workers,
             seed=self.seed,
             train=dict(self.train or {}),
@@ -217,9 +214,10 @@ class Door(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn has no typ
         self.target_, self.source_ = task.target, task.source
         self._task_kind, self._example = task.kind, task.example(2, device="cpu")
         self.model_ = best_model(experiment, self.study_, interrupted)
+        self.__dict__.pop("classes_", None)  # of an earlier fit
         if self._answers.classes is not None:
             self.classes_ = self._answers.classes
-        self.threshold_ = chosen_threshold(self.threshold, self.model_, task)
+        self.threshold_ = chosen_threshold(self.threshold, self.model_, experiment, self.study_)
 
     def _options(self, validation_data: Any, groups: Any) -> dict[str, Any]:
         """Settings for the source of a path."""

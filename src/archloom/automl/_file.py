@@ -74,6 +74,16 @@ def load_model_file(path: str | Path) -> ModelFile:
 
     Raises:
         DataError: for a file that is missing, broken, or no model file of `archloom fit`.
+
+    >>> import tempfile
+    >>> from archloom.automl import TableRegressor
+    >>> settings = {"minutes": None, "trials": 1, "epochs": 2, "folds": None, "progress": False}
+    >>> X = [[float(i), float(i % 7)] for i in range(40)]
+    >>> door = TableRegressor(space="mlp", **settings).fit(X, range(40))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     model = load_model_file(door.export(f"{folder}/model.pt"))
+    >>> model.kind, model.finished(X[:3]).shape
+    ('table', (3, 1))
     """
     path = Path(path)
     try:

@@ -27,14 +27,34 @@ class ImageDoor(Door):
             kind=encoder.kind,
             layout=ENCODED[encoder.kind],
             encoder=encoder,
+            # Flips are allowed, and whether they help is one of the choices that are searched.
+            augment_ops=("shift", "flip") if encoder.kind == "image" else ("shift",),
             **self._settings(answers, y, validation_data, groups, encoder.transform),
         )
         return Prepared(task, answers)
 
 
 class ImageClassifier(Classifies, ImageDoor):
-    """Classify images."""
+    """Classify images (n, height, width), with channels in front or last, or volumes.
+
+    `y` holds one class a sample, of any type, or several columns of 0 and 1. The settings are those
+    of `Door`; see docs/doors.md.
+
+    >>> import numpy as np
+    >>> X = np.random.default_rng(0).integers(0, 255, (40, 6, 8), dtype=np.uint8)
+    >>> settings = {"minutes": None, "trials": 1, "epochs": 2, "folds": None, "progress": False}
+    >>> door = ImageClassifier(space="mlp", **settings).fit(X, ["cat", "dog"] * 20)
+    >>> door.predict_proba(X[:3]).shape, door.classes_.tolist()
+    ((3, 2), ['cat', 'dog'])
+    """
 
 
 class ImageRegressor(Regresses, ImageDoor):
-    """Predict numbers from images."""
+    """Predict one or several numbers from images or volumes, in the unit they were given in.
+
+    >>> import numpy as np
+    >>> X = np.random.default_rng(0).random((40, 6, 8, 3))
+    >>> settings = {"minutes": None, "trials": 1, "epochs": 2, "folds": None, "progress": False}
+    >>> ImageRegressor(space="mlp", **settings).fit(X, X.mean((1, 2))).predict(X[:5]).shape
+    (5, 3)
+    """

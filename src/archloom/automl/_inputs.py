@@ -46,6 +46,18 @@ def read_inputs(
 
     Raises:
         DataError: for files that are missing or of another kind than the model's data.
+
+    >>> import tempfile
+    >>> from archloom.automl import TextClassifier, load_model_file
+    >>> settings = {"minutes": None, "trials": 1, "epochs": 2, "folds": None, "progress": False}
+    >>> door = TextClassifier(**settings).fit(["a fine day", "a bad day"] * 20, [1, 0] * 20)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     model = load_model_file(door.export(f"{folder}/model.pt"))
+    ...     file = Path(folder) / "new.txt"
+    ...     _ = file.write_text("fine\\nso bad\\n")
+    ...     [batch] = read_inputs(model, [file])
+    >>> batch.raw
+    ['fine', 'so bad']
     """
     for path in paths:
         if not path.exists():

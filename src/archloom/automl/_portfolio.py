@@ -12,28 +12,35 @@ from archloom.task import Task
 
 Values = Mapping[str, Value]
 
+_PLAIN: Final[Values] = {
+    "stages": 3,
+    "depth": 2,
+    "head": "average+maximum",
+    "dropout": 0.2,
+    "stem": "pooled",
+    "augment": "light-flip",
+}
+
 _FIRST: Final[Mapping[str, tuple[Values, ...]]] = {
     "image": (
-        {
-            "stages": 3,
-            "depth": 2,
-            "head": "average+maximum",
-            "dropout": 0.2,
-            "augment": "light-flip",
-        },
-        {"stages": 3, "depth": 1, "work": 4, "head": "average+maximum", "augment": "medium-flip"},
-        {"stages": 3, "depth": 2, "activation": "silu", "excited": True, "augment": "medium"},
-        {"stages": 4, "depth": 2, "down": "stride", "dropout": 0.2, "augment": "strong-flip"},
+        _PLAIN,
+        {**_PLAIN, "augment": "light"},
+        {**_PLAIN, "activation": "silu", "excited": True, "augment": "light"},
+        {**_PLAIN, "stem": "full", "augment": "trivial"},
     ),
 }
 """By the kind of data, settings by the last part of their label; the rest is at its default."""
 
+_FEW: Final = 3_000
+"""Up to so many training samples a search of images begins with its smallest networks."""
 
-def first_architectures(space: Space, kind: str) -> list[Architecture]:
+
+def first_architectures(space: Space, task: Task) -> list[Architecture]:
     """Give the points of the space to begin with, the most trusted one first, none twice."""
+    size: Values = {"work": 2 if len(task.train) <= _FEW else 4}
     found: list[Architecture] = []
-    for values in _FIRST.get(kind, ({},)):
-        architecture = space.complete({}, partial(_preferred, values))
+    for values in _FIRST.get(task.kind, ({},)):
+        architecture = space.complete({}, partial(_preferred, {**size, **values}))
         if architecture not in found:
             found.append(architecture)
     return found

@@ -16,7 +16,23 @@ from archloom.automl._threshold import device_of
 def predictions(
     model: ModelFile, batches: Iterable[Batch], device: str = "cpu"
 ) -> Iterator[list[Any]]:
-    """Give the rows of a table: first the names of the columns, then a row for each sample."""
+    """Give the rows of a table: first the names of the columns, then a row for each sample.
+
+    >>> import torch
+    >>> from archloom.automl._encode import ArrayEncoder
+    >>> from archloom.task import Classes
+    >>> model = ModelFile(
+    ...     torch.nn.Linear(2, 2),
+    ...     "table",
+    ...     ArrayEncoder("table", (2,)),
+    ...     Answers.of_classes(["a", "b"]),
+    ...     Classes(("a", "b")),
+    ...     None,
+    ... )
+    >>> table = predictions(model, [Batch(np.zeros((3, 2)), ("first", "second", "third"))])
+    >>> next(table), len(list(table))
+    (['sample', 'prediction', 'p(a)', 'p(b)'], 3)
+    """
     yield header(model)
     for batch in batches:
         yield from rows(model, batch.names, model.finished(batch.raw, device_of(device)))

@@ -71,8 +71,26 @@ def _holds_series(X: Any) -> bool:
 
 
 class SeriesClassifier(Classifies, SeriesDoor):
-    """Classify series."""
+    """Classify series: arrays (n, steps) or (n, channels, steps), or lists of different lengths.
+
+    Irregular times come as a list of `(times, values)`, facts of each sample beside the series as
+    `{"series": ..., "static": table}`; see `archloom.sources.SeriesEncoder`.
+
+    >>> import numpy as np
+    >>> X = [np.arange(5.0 + i % 3) * (-1) ** i for i in range(40)]
+    >>> settings = {"minutes": None, "trials": 1, "epochs": 2, "folds": None, "progress": False}
+    >>> door = SeriesClassifier(space="mlp", **settings).fit(X, ["up", "down"] * 20)
+    >>> door.predict([np.arange(4.0)]).shape
+    (1,)
+    """
 
 
 class SeriesRegressor(Regresses, SeriesDoor):
-    """Predict numbers from series."""
+    """Predict one or several numbers from series.
+
+    >>> import numpy as np
+    >>> X = np.random.default_rng(0).normal(size=(40, 2, 9))
+    >>> settings = {"minutes": None, "trials": 1, "epochs": 2, "folds": None, "progress": False}
+    >>> SeriesRegressor(space="mlp", **settings).fit(X, X.mean((1, 2))).predict(X[:5]).shape
+    (5,)
+    """

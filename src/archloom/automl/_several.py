@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Self
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from archloom.automl._encode import ArrayEncoder, encoder_from_json
@@ -14,6 +15,7 @@ from archloom.errors import ConfigError, DataError, did_you_mean
 from archloom.sources import SeriesEncoder, TableEncoder, TextEncoder
 from archloom.sources._columns import columns_of
 from archloom.sources._encoded import take
+from archloom.task import Normalisation, measure_normalisation
 
 
 @dataclass(frozen=True)
@@ -94,9 +96,47 @@ def _ragged(part: Any) -> bool:
     return len({len(row) for row in part if hasattr(row, "__len__")}) > 1
 
 
+class PixelEncoder:
+    """Images or volumes as float32, each channel standardised as in the training data.
+
+    >>> encoder = PixelEncoder("image").fit(np.array([[[0, 2]], [[4, 6]]], dtype=np.uint8))
+    >>> float(encoder.transform(np.array([[[3, 3]]], dtype=np.uint8)).mean())
+    0.0
+    """
+
+    def __init__(self, kind: str, layout: str = "auto") -> None:
+        self._arrays = ArrayEncoder(kind, (), layout)
+        self._norm: Normalisation | None = None
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Learn shape, mean and deviation of training data."""
+        self._arrays = self._arrays.fit(X)
+        self._norm = measure_normalisation(self._arrays.transform(X))
+        return self
+
+    def transform(self, raw: Any) -> Tensor:
+        """Give the tensor, channels first. Raises `DataError` for samples of another shape."""
+        assert self._norm is not None
+        return self._norm(self._arrays.transform(raw))
+
+    def to_json(self) -> dict[str, Any]:
+        """Give what `from_json` makes the encoder of again."""
+        assert self._norm is not None
+        mean, std = (part.tolist() for part in self._norm)
+        return {**self._arrays.to_json(), "encoder": "pixels", "mean": mean, "std": std}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> PixelEncoder:
+        """Make the encoder whose `to_json` gave this."""
+        encoder = cls(data["kind"])
+        encoder._arrays = ArrayEncoder.from_json(data)
+        encoder._norm = Normalisation(torch.tensor(data["mean"]), torch.tensor(data["std"]))
+        return encoder
+
+
 _MAKERS: Final[Mapping[str, Callable[[str], Any]]] = {
-    "image": lambda layout: ArrayEncoder("image", (), layout),
-    "volume": lambda layout: ArrayEncoder("volume", (), layout),
+    "image": lambda layout: PixelEncoder("image", layout),
+    "volume": lambda layout: PixelEncoder("volume", layout),
     "series": lambda layout: SeriesEncoder(),
     "table": lambda layout: TableEncoder(one_hot=True),
     "text": lambda layout: TextEncoder(),
@@ -162,6 +202,12 @@ class SeveralEncoder:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> SeveralEncoder:
         """Make the encoder whose `to_json` gave this."""
-        encoder = cls({name: encoder_from_json(part) for name, part in data["parts"].items()})
+        encoder = cls({name: _part_from_json(part) for name, part in data["parts"].items()})
         encoder.notices = tuple(data["notices"])
         return encoder
+
+
+def _part_from_json(data: Mapping[str, Any]) -> Any:
+    if data["encoder"] == "pixels":
+        return PixelEncoder.from_json(data)
+    return encoder_from_json(data)

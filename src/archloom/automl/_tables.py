@@ -87,8 +87,23 @@ def _check_cells(array: np.ndarray) -> None:
 
 
 class TableClassifier(Classifies, TableDoor):
-    """Classify rows of a table."""
+    """Classify rows of a table: arrays, pandas frames, dicts of columns, or lists of dicts.
+
+    Text becomes categories, dates become numbers, gaps are filled and flagged; `notices_` says so.
+
+    >>> X = {"size": [1.0, None, 3.0, 2.5] * 10, "colour": ["red", "blue"] * 20}
+    >>> settings = {"minutes": None, "trials": 1, "epochs": 2, "folds": None, "progress": False}
+    >>> door = TableClassifier(**settings).fit(X, ["a", "b"] * 20)
+    >>> door.predict({"size": [2.0], "colour": ["green"]}).shape
+    (1,)
+    """
 
 
 class TableRegressor(Regresses, TableDoor):
-    """Predict numbers from rows of a table."""
+    """Predict one or several numbers from rows of a table.
+
+    >>> X = [[float(i), float(i % 7)] for i in range(40)]
+    >>> settings = {"minutes": None, "trials": 1, "epochs": 2, "folds": None, "progress": False}
+    >>> TableRegressor(space="mlp", **settings).fit(X, range(40)).predict(X[:2]).shape
+    (2,)
+    """

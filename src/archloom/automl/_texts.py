@@ -33,8 +33,21 @@ class TextDoor(Door):
 
 
 class TextClassifier(Classifies, TextDoor):
-    """Classify texts."""
+    """Classify texts: strings, or rows of token numbers.
+
+    >>> texts = ["a fine day", "a bad day"] * 20
+    >>> settings = {"minutes": None, "trials": 1, "epochs": 2, "folds": None, "progress": False}
+    >>> door = TextClassifier(**settings).fit(texts, ["good", "bad"] * 20)
+    >>> door.predict(["fine", "unheard of"]).shape
+    (2,)
+    """
 
 
 class TextRegressor(Regresses, TextDoor):
-    """Predict numbers from texts."""
+    """Predict one or several numbers from texts.
+
+    >>> texts = ["a fine day", "a bad day"] * 20
+    >>> settings = {"minutes": None, "trials": 1, "epochs": 2, "folds": None, "progress": False}
+    >>> TextRegressor(**settings).fit(texts, [1.5, 0.2] * 20).predict(["fine"]).shape
+    (1,)
+    """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -51,20 +52,24 @@ def fit(
     [bold]archloom fit data.csv --target price --minutes 5[/bold]. A test split of the data is not
     looked at; [bold]archloom evaluate[/bold] does that, once, at the end.
     """
+    began = time.monotonic()  # loading torch and the data is part of the time
     from archloom.automl import AutoModel
     from archloom.cli._fitted import show_fitted
     from archloom.cli._options import source_options
     from archloom.errors import ConfigError
     from archloom.task import load
 
+    if minutes <= 0:
+        raise ConfigError(f"--minutes must be positive, got {minutes}.")
     if out.exists() and not yes:
         raise ConfigError(f"The file {str(out)!r} is there already: pass --yes to overwrite it.")
     if out.suffix != ".pt":
         raise ConfigError(f"A model file ends in .pt, got --out {out}.")
     options: dict[str, Any] = {"target": target, "kind": kind, **source_options(set_ or [])}
     options = {"seed": seed, **{k: v for k, v in options.items() if v is not None}}
+    task = load(data, **options)
     door = AutoModel(
-        minutes,
+        max(minutes - (time.monotonic() - began) / 60, 1 / 60),
         trials=trials,
         objective=objective or None,
         constraints=tuple(constraint or ()),
@@ -78,6 +83,6 @@ def fit(
         distill=distill,
         progress=False if quiet else "auto",
     )
-    door.fit(load(data, **options))
+    door.fit(task)
     door.export(out)
     show_fitted(door, data, out)

@@ -33,8 +33,10 @@ def predict(
 
     found = load_model_file(model)
     batches = read_inputs(found, files, column=column, key=key)
-    with sys.stdout if out is None else out.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream)
-        writer.writerows(predictions(found, batches, device))
-    if out is not None:
-        typer.echo(str(out))
+    rows = predictions(found, batches, device)
+    if out is None:
+        csv.writer(sys.stdout).writerows(rows)
+        return
+    with out.open("w", newline="", encoding="utf-8") as stream:
+        csv.writer(stream).writerows(rows)
+    typer.echo(str(out))

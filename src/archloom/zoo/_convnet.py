@@ -64,7 +64,7 @@ def convnet(pick: Pick, shape: tuple[int, ...] = (1, 28, 28), classes: int = 10)
     channels, size = _checked(shape)
     dims = len(size)
     activation = ACTIVATIONS[pick.value("activation", ["relu", "silu"])]
-    down = pick.value("down", ["conv", "pool", "stride"])
+    down = pick.value("down", ["pool", "conv", "stride"])
     head = pick.value("head", ["average", "average+maximum"])
     dropout = pick.value("dropout", [0.0, 0.2, 0.5])
     step = (_stem_stride(size),) * dims
@@ -126,7 +126,7 @@ def _stem_stride(size: tuple[int, ...]) -> int:
 
 
 def _may_pool(pick: Pick, size: tuple[int, ...]) -> bool:
-    return min(size) >= 8 and pick.value("stem", ["full", "pooled"]) == "pooled"
+    return min(size) >= 8 and pick.value("stem", ["pooled", "full"]) == "pooled"
 
 
 def _head(kind: str, dims: int) -> list[nn.Module]:

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 
-from archloom.task import Task, batches
+from archloom.task import Task, batches, digits
 from archloom.train import Average, Recipe, Training, fit, lr_factor, predict
 
 Make = Callable[[], nn.Module]
@@ -136,3 +136,15 @@ def test_swa_keeps_the_rate_that_it_begins_with(task: Task, make_model: Make) ->
             rates.append(training.optimizer.param_groups[0]["lr"])
     assert rates[8:] == [0.1 * lr_factor(recipe, 8, 16)] * 8
     assert rates[:8] == sorted(rates[:8], reverse=True)
+
+
+def test_a_model_is_usable_after_a_few_steps() -> None:
+    task = digits()
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(1, 16, 3), nn.BatchNorm2d(16), nn.ReLU(), nn.Flatten(), nn.Linear(576, 10)
+    )
+    with torch.no_grad():
+        model[0].weight.mul_(0.01)  # far from the variance of 1 that statistics begin with
+    fitted = fit(model, task, Recipe(epochs=1, batch_size=128), seed=0)
+    assert fitted.metrics["accuracy"] > 0.8

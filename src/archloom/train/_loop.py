@@ -158,6 +158,7 @@ def _run_epochs(
         if not (over or clock.due or epoch == recipe.epochs):
             continue
         began = clock.elapsed
+        training.settle_statistics()
         with training.average.worn(training.measure_statistics):
             scores, outputs = training.validate()
             metrics = {**scores, "train_loss": train_loss}

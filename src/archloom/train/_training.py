@@ -21,7 +21,7 @@ from archloom.task import (
     stratified_subset,
 )
 from archloom.train._augmentation import Augmentation
-from archloom.train._average import Average, measuring_statistics
+from archloom.train._average import Average, has_statistics, measuring_statistics
 from archloom.train._batch import Batch
 from archloom.train._clock import Clock
 from archloom.train._loss import Teacher, training_loss
@@ -36,6 +36,7 @@ Layout = Literal["channels_last", "contiguous"]
 
 _FIRST_CHECK, _CHECK_EVERY = 8, 256  # steps; to look at the loss makes a GPU wait
 _WAIT_EVERY = 16  # steps; under a clock, a GPU must not fall far behind what it was told
+_FEW_STEPS = 200  # until running statistics of batch norms are trusted
 _STATISTICS = 4096  # samples to measure the statistics of batch norms on
 
 
@@ -75,6 +76,7 @@ class Training:
         self.clock.valid_steps = len(task.valid) / recipe.batch_size
         self.average = Average(model, recipe)
         self.micro_batch: int | None = None  # samples at a time, once memory ran out
+        self.taken = 0  # steps so far, those before a restart included
         self.optimizer = make_optimizer(model, recipe, self.device)
         self.dtype = _dtype(recipe, self.device)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype is torch.float16)
@@ -134,6 +136,7 @@ class Training:
             if self.clock.seconds is not None and number % _WAIT_EVERY == 0:
                 wait_for(self.device)
             self.clock.step_ends()
+            self.taken = number + 1
             yield loss, len(index)
 
     def validate(self) -> tuple[dict[str, float], Any]:
@@ -160,6 +163,15 @@ class Training:
                 f"running statistics have grown out of range. Lower lr or set clip=1.0."
             )
         return metrics, outputs
+
+    def settle_statistics(self) -> None:
+        """Measure the statistics of batch norms anew while few steps were taken.
+
+        Running means begin at 0 and 1 and follow slowly: after some ten steps a model can be good
+        in training and guess in evaluation (Wu and Johnson 2021, arXiv 2105.07576, section 3).
+        """
+        if self.taken <= _FEW_STEPS and has_statistics(self.model):
+            self.measure_statistics()
 
     def measure_statistics(self) -> None:
         """Measure the statistics of batch norms anew on training samples, as they are."""

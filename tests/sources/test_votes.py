@@ -21,7 +21,7 @@ def test_the_majority_in_cq500(shared: Path) -> None:
 
 
 def test_the_agreement_in_cq500(shared: Path) -> None:
-    # Chilamkurthy et al., Lancet 2018: kappa of the three readers, and of each two of them
+    # As this table gives them; the formula itself is tested on the closed-form case below
     votes = read_votes(shared / "cq500_reads.csv", findings=["ICH", "IPH", "SDH"])
     found = votes.agreement()
     kappas = {name: round(one.fleiss or 0, 4) for name, one in found.items()}

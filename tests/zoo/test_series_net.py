@@ -50,7 +50,7 @@ def test_other_shapes_are_refused(shape: Any) -> None:
 
 
 def test_inception_time_is_in_it() -> None:
-    """For 3 channels and 2 classes the implementation in tsai has 455,490 parameters."""
+    """69,056 + 5 x 77,056 + shortcuts 640 + 256 + head 258, counted by hand from the paper."""
     space = series_net(shape=(3, 51), classes=2)
     inception = {"body": "inception", "body__inception__filters": 32}
     inception |= {"body__inception__longest": 39, "body__inception__blocks": 2}
@@ -60,7 +60,7 @@ def test_inception_time_is_in_it() -> None:
 
 
 def test_the_residual_network_of_wang_is_in_it() -> None:
-    """For 3 channels and 2 classes the implementation in tsai has 479,490 parameters."""
+    """Blocks 34,816 + 197,632 + 246,784 and head 258, counted by hand from the paper."""
     space = series_net(shape=(3, 51), classes=2)
     resnet = {"body": "residual", "body__residual__width": 64, "body__residual__blocks": 3}
     resnet |= {"body__residual__kernels": (7, 5, 3)}

@@ -14,7 +14,9 @@ from archloom.task import mix
 
 def seed_everything(seed: int, epoch: int) -> torch.Generator:
     """Seed the global states of torch, NumPy and Python; give a generator of its own besides."""
-    torch.manual_seed(mix(seed, epoch, 4))
+    torch.default_generator.manual_seed(mix(seed, epoch, 4))
+    if torch.cuda.is_available():  # without one, torch.manual_seed queues a call for ever
+        torch.cuda.manual_seed_all(mix(seed, epoch, 4))
     np.random.seed(mix(seed, epoch, 5) & 0xFFFFFFFF)
     random.seed(mix(seed, epoch, 6))
     return torch.Generator().manual_seed(mix(seed, epoch, 7))

@@ -202,6 +202,15 @@ def test_validation_data_are_what_is_judged_by(squares: Any) -> None:
     assert door.leaderboard()["accuracy"][0] < 0.2
 
 
+def test_given_validation_data_are_not_cross_validated(squares: Any) -> None:
+    X, y = squares
+    settings = {**QUICK, "folds": "auto", "space": "mlp", "epochs": 1}
+    assert ImageClassifier(**settings).fit(X, y).settings_["folds"] == 5
+    door = ImageClassifier(**settings).fit(X, y, validation_data=(X[:20], y[:20]))
+    assert door.settings_["folds"] is None
+
+
+
 def test_groups_stay_together(squares: Any) -> None:
     X, y = squares
     X = X.copy()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -175,7 +176,10 @@ class Door(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn has no typ
             encoder = encoder_of(prepared.task)
         self._temporary = TemporaryFolder() if self.folder is None else None
         folder = Path(self.folder or "") if self._temporary is None else self._temporary.path
-        settings = plan(prepared.task, self._wishes(clock.left()))
+        wishes = self._wishes(clock.left())
+        if validation_data is not None and self.folds == "auto":
+            wishes = replace(wishes, folds=None)  # given to choose by: not to be trained on
+        settings = plan(prepared.task, wishes)
         notices += settings.pop("notices", [])
         settings = {**settings, "device": self.device}
         self.settings_, experiment = begin(

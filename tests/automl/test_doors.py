@@ -210,7 +210,6 @@ def test_given_validation_data_are_not_cross_validated(squares: Any) -> None:
     assert door.settings_["folds"] is None
 
 
-
 def test_groups_stay_together(squares: Any) -> None:
     X, y = squares
     X = X.copy()

@@ -69,6 +69,12 @@ def test_tables_texts_and_series_are_read_from_files(tmp_path: Path) -> None:
     head, *rows = said(door.export(tmp_path / "t.pt"), tmp_path / "t.csv")
     assert head[1:] == ["prediction", "p(x)", "p(y)"]
     assert len(rows) == 60
+    np.save(tmp_path / "t.npy", np.ones((2, 3)))
+    with pytest.raises(DataError, match="CSV file with the columns letter, n, z"):
+        said(tmp_path / "t.pt", tmp_path / "t.npy")
+    (tmp_path / "names.csv").write_text("n,letter,z\n")
+    with pytest.raises(DataError, match="holds no rows"):
+        said(tmp_path / "t.pt", tmp_path / "names.csv")
     texts = ["a fine day", "what a bad film"] * 20
     door = TextClassifier(**{**QUICK, "space": "text_net"}).fit(texts, [0, 1] * 20)
     (tmp_path / "t.txt").write_text("fine film\nbad\n")
@@ -131,7 +137,7 @@ def test_files_that_are_no_models(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no model file"):
         load_model_file(tmp_path / "gone.pt")
     (tmp_path / "text.pt").write_text("hello")
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match="is no model file of archloom"):
         load_model_file(tmp_path / "text.pt")
     torch.save(torch.nn.Linear(2, 2), tmp_path / "plain.pt")
     with pytest.raises(DataError, match="holds no model"):
@@ -142,5 +148,5 @@ def test_files_that_are_no_models(tmp_path: Path) -> None:
         said(path, tmp_path / "gone.csv")
     cut = path.read_bytes()
     path.write_bytes(cut[: len(cut) // 2])
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match="is no model file of archloom"):
         load_model_file(path)

@@ -80,12 +80,56 @@ def test_a_table_from_fit_to_predict(tmp_path: Path) -> None:
     rows = [f"{i % 7};{'ab'[i % 2]};{i * 1.5}" for i in range(60)]
     (tmp_path / "t.csv").write_text("\n".join(["n;letter;size", *rows]) + "\n")
     words = ["fit", "t.csv", "--target", "size", "-o", "t.pt", "--folder", "run", *QUICK]
-    archloom(tmp_path, *words)
+    hints = archloom(tmp_path, *words).stdout
+    assert "archloom evaluate t.pt NEW_FILE --split all" in hints
+    assert "notice:" not in hints
     assert (tmp_path / "run" / "journal.sqlite").is_file()
     (tmp_path / "new.csv").write_text("n;letter\n3;a\n4;b\n")
     printed = archloom(tmp_path, "predict", "t.pt", "new.csv").stdout.splitlines()
     assert printed[0] == "sample,prediction"
     assert len(printed) == 3
+    (tmp_path / "keep.csv").write_text("mine")
+    (tmp_path / "bad.csv").write_text("letter\na\nb\n")
+    for name, more in (("bad.csv", ["--yes"]), ("new.csv", [])):
+        archloom(tmp_path, "predict", "t.pt", name, "-o", "keep.csv", *more, expect=2)
+        assert (tmp_path / "keep.csv").read_text() == "mine"
+    assert archloom(tmp_path, "predict", "t.pt", "bad.csv", expect=2).stdout == ""
+    assert not list(tmp_path.glob("*.part"))
+    archloom(tmp_path, "predict", "t.pt", "new.csv", "-o", "keep.csv", "--overwrite")
+    assert (tmp_path / "keep.csv").read_text().splitlines() == printed
+
+
+@pytest.mark.slow
+def test_a_table_of_texts_from_fit_to_evaluate(tmp_path: Path) -> None:
+    rows = [f"{('a fine day', 'so bad a film')[i % 2]} {i},{'xy'[i % 2]}" for i in range(60)]
+    (tmp_path / "t.csv").write_text("\n".join(["said,v", *rows]) + "\n")
+    words = ["fit", "t.csv", "--target", "v", "--kind", "text", "--set", "test=0.2", "-o", "t.pt"]
+    hints = archloom(tmp_path, *words, *QUICK).stdout
+    assert "archloom evaluate t.pt t.csv\n" in hints
+    assert "12 samples" in archloom(tmp_path, "evaluate", "t.pt", "t.csv").stdout
+    printed = archloom(tmp_path, "predict", "t.pt", "t.csv").stdout.splitlines()
+    assert [line.split(",")[1] for line in printed[1:]] == ["x", "y"] * 30
+
+
+@pytest.mark.slow
+def test_pictures_of_another_size_and_broken_ones_are_named(tmp_path: Path) -> None:
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    for name in ("dark", "light"):
+        (tmp_path / "set" / name).mkdir(parents=True)
+        for index in range(20):
+            pixels = rng.integers(0, 90, (9, 8), dtype=np.uint8) + (120 if name == "light" else 0)
+            Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / "set" / name / f"{index}.png")
+    archloom(tmp_path, "fit", "set", "-o", "s.pt", "--space", "mlp", *QUICK)
+    Image.fromarray(rng.integers(0, 255, (40, 30), dtype=np.uint8)).save(tmp_path / "big.png")
+    done = archloom(tmp_path, "predict", "s.pt", "big.png", "set/dark/0.png")
+    assert "big.png was stretched from 30x40 to 8x9" in done.stderr
+    assert "0.png" not in done.stderr
+    data = (tmp_path / "big.png").read_bytes()
+    (tmp_path / "cut.png").write_bytes(data[: len(data) // 2])
+    error = archloom(tmp_path, "predict", "s.pt", "cut.png", expect=2).stderr
+    assert "DataError: 'cut.png' is truncated or damaged" in error
 
 
 @pytest.mark.parametrize(
@@ -99,13 +143,24 @@ def test_a_table_from_fit_to_predict(tmp_path: Path) -> None:
         (["fit", "digits", "--set", "valid"], "NAME=VALUE"),
         (["fit", "digits", "--set", "vaild=0.2"], "did you mean 'valid'"),
         (["fit", "digits", "--space", "mpl"], "did you mean 'mlp'"),
-        (["predict", "there.pt", "x.npy"], "cannot be read as a model file"),
+        (["predict", "there.pt", "x.npy"], "is no model file of archloom: it is a text file"),
         (["predict", "gone.pt", "x.npy"], "no model file"),
         (["evaluate", "gone.pt", "digits"], "no model file"),
+        (["fit", "t.csv"], "--target COLUMN"),
+        (["search", "--data", "t.csv"], "data: {name: table, path: ..., target: ...}"),
+        (["fit", "t.csv", "--target", "v", "--kind", "image"], "--kind table or text"),
+        (["fit", "t.csv", "--target", "v", "--kind", "text"], "--set text=COLUMN"),
+        (["fit", "names.csv", "--target", "v"], "holds no rows"),
+        (["fit", "t.csv", "--target", "v", "--folder", "run"], "pass --resume"),
+        (["predict", "there.pt", "x.npy", "-o", "there.pt"], "--yes"),
     ],
 )
 def test_mistakes_are_named_with_the_mend(tmp_path: Path, words: list[str], message: str) -> None:
     (tmp_path / "there.pt").write_text("no model")
+    (tmp_path / "t.csv").write_text("v,a,b\nx,one,two\ny,three,four\n")
+    (tmp_path / "names.csv").write_text("v,a,b\n")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "journal.sqlite").touch()
     assert message in archloom(tmp_path, *words, expect=2).stderr
 
 

@@ -205,6 +205,13 @@ def test_temperature_is_used_where_it_helps() -> None:
     assert again.remarks["temperature"].startswith("not used")
 
 
+def test_no_temperature_where_all_samples_are_told_apart() -> None:
+    outputs = 0.1 * torch.eye(2)[TARGETS]  # hotter is better without end
+    choice = choose_temperature(Choice((10,), (1.0,)), outputs, library([outputs], TARGETS))
+    assert choice.temperature == 1.0
+    assert choice.remarks["temperature"].startswith("not used")
+
+
 @pytest.mark.parametrize(
     ("metric", "reference"),
     [

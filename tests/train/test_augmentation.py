@@ -417,3 +417,20 @@ def test_several_inputs_are_augmented_each_in_its_way() -> None:
     for name, tensor in out.items():
         assert tensor.shape == plain[name].shape
         assert not torch.equal(tensor, plain[name])
+
+
+@pytest.mark.parametrize("policy", ["light", "medium", "strong", "trivial", "rand"])
+def test_policies_leave_categories_in_their_range(policy: str) -> None:
+    generator = torch.Generator().manual_seed(0)
+    X = {
+        "numbers": torch.rand(64, 3, generator=generator),
+        "categories": torch.randint(0, 4, (64, 2), generator=generator),
+    }
+    kinds = {"numbers": "table", "categories": "categories"}
+    task = from_arrays(X, torch.arange(64) % 2, kind=kinds, normalise=False)
+    augmentation = Augmentation.of(Recipe(augment=policy), task)
+    batch = task.train.take(torch.arange(32))
+    changed = augmentation.inputs(batch.inputs, task.prepare, generator)
+    assert isinstance(changed, dict)
+    assert changed["categories"].dtype == torch.int64
+    assert int(changed["categories"].max()) < 4

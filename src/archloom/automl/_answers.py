@@ -15,6 +15,9 @@ from archloom.task import Classes, Labels, Mixed, Numbers, Target
 
 Kind = Literal["classes", "labels", "numbers"]
 
+_FAR = 10_000
+"""So many deviations from zero the error of float32 begins to count."""
+
 
 @dataclass(frozen=True, eq=False)
 class Answers:
@@ -22,6 +25,7 @@ class Answers:
 
     `classes` holds the original class values, in order of their indices; `flat` says whether
     numbers came as one value a sample, `exclusive` whether every sample had exactly one label.
+    `shift` is what numbers are counted from where float32 could not tell them apart otherwise.
     """
 
     kind: Kind
@@ -29,6 +33,7 @@ class Answers:
     classes: np.ndarray | None = None
     flat: bool = True
     exclusive: bool = False
+    shift: tuple[float, ...] = ()
 
     @classmethod
     def of(cls, y: Any, kind: str | None = None) -> Answers:
@@ -69,7 +74,7 @@ class Answers:
         if len(classes) < 2:
             raise DataError(
                 f"A classifier needs at least two classes, all targets are of one class: "
-                f"{classes[0]!r}. Is the right column used as the target?"
+                f"{classes.tolist()[0]!r}. Is the right column used as the target?"
             )
         return cls("classes", tuple(str(c) for c in classes), classes)
 
@@ -80,10 +85,11 @@ class Answers:
         columns = 1 if values.ndim == 1 else values.shape[1]
         if len(values) > 1 and bool((values == values[:1]).all()):
             raise DataError(
-                f"The targets never change, all are {values.flat[0]!r}: there is nothing to learn. "
-                f"Is the right column used as the target?"
+                f"The targets never change, all are {values.flat[0].item()!r}: there is nothing to "
+                f"learn. Is the right column used as the target?"
             )
-        return cls("numbers", _column_names(y, columns), None, values.ndim == 1)
+        names = _column_names(y, columns)
+        return cls("numbers", names, None, values.ndim == 1, shift=_shift(values))
 
     @classmethod
     def of_target(cls, target: Target) -> Answers:
@@ -106,6 +112,16 @@ class Answers:
                 return Labels(self.names)
         return Numbers(self.names)
 
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What a user should know of how the targets are learnt."""
+        return tuple(
+            f"The target {name!r} varies little around {shift:.6g}: its distance from there is "
+            f"learnt. predict() adds it again; a bare model does not."
+            for name, shift in zip(self.names, self.shift, strict=False)
+            if shift
+        )
+
     def chances(self, finished: np.ndarray) -> np.ndarray:
         """Give probabilities."""
         return finished
@@ -117,13 +133,15 @@ class Answers:
             "names": list(self.names),
             "classes": None if self.classes is None else self.classes.tolist(),
             "flat": self.flat,
+            "shift": list(self.shift),
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Answers:
         """Make the answers whose `to_json` gave this."""
         classes = None if data["classes"] is None else np.array(data["classes"])
-        return cls(data["kind"], tuple(data["names"]), classes, data["flat"])
+        shift = tuple(data.get("shift", ()))
+        return cls(data["kind"], tuple(data["names"]), classes, data["flat"], shift=shift)
 
     def encode(self, y: Any, where: str = "y") -> np.ndarray:
         """Give targets as `from_arrays` takes them.
@@ -138,6 +156,8 @@ class Answers:
         else:
             values = _numbers(y)
             values = values[:, None] if values.ndim == 1 else values
+            if self.shift and values.shape[1:] == (len(self.shift),):
+                values = values - np.array(self.shift)
         if values.ndim != 2 or values.shape[1] != len(self.names):
             raise DataError(
                 f"{where} must have {len(self.names)} columns as in training, got shape "
@@ -166,7 +186,8 @@ class Answers:
             threshold: the probability of the second class, or of a label, above which it is taken.
         """
         if self.kind == "numbers":
-            return np.asarray(finished[:, 0] if self.flat else finished)
+            values = np.asarray(finished, dtype=np.float64) + (self.shift or 0.0)
+            return np.asarray(values[:, 0] if self.flat else values)
         if self.kind == "labels":
             return (finished > (0.5 if threshold is None else threshold)).astype(np.int64)
         assert self.classes is not None
@@ -185,6 +206,11 @@ class MixedAnswers:
     names: ClassVar[tuple[str, ...]] = ()
     classes: ClassVar[None] = None
     exclusive: ClassVar[bool] = False
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What a user should know of how the targets are learnt."""
+        return tuple(notice for part in self.parts.values() for notice in part.notices)
 
     def target(self) -> dict[str, Any]:
         """Give the targets as `from_arrays` takes them."""
@@ -240,7 +266,15 @@ def _array(y: Any) -> np.ndarray:
         )
     if hasattr(y, "detach"):
         y = y.detach().cpu().numpy()
-    values = _objects(y) if _of_several_types(y) else np.asarray(y)
+    try:
+        values = _objects(y) if _of_several_types(y) else np.asarray(y)
+    except ValueError as error:
+        widths = sorted({len(row) if hasattr(row, "__len__") else 1 for row in y})
+        raise DataError(
+            f"Targets are one value, or rows of one length, got rows of "
+            f"{', '.join(map(str, widths))} values. For several labels a sample give columns of 0 "
+            f"and 1."
+        ) from error
     if values.ndim == 0 or not len(values):
         raise DataError(f"Targets are one value or row a sample, got {y!r}.")
     if values.ndim > 1 and values.shape[1] == 1:
@@ -298,11 +332,19 @@ def _numbers(y: Any) -> np.ndarray:
     except (TypeError, ValueError) as error:
         raise DataError(
             f"A regressor's targets are numbers, got dtype {values.dtype} such as "
-            f"{values.flat[0]!r}. For classes take the classifier."
+            f"{values.ravel().tolist()[0]!r}. For classes take the classifier."
         ) from error
     if values.ndim > 2:
         raise DataError(f"Targets have 1 axis or 2 (samples, outputs), got shape {values.shape}.")
     return values if flat or values.ndim == 2 else values[:, None]
+
+
+def _shift(values: np.ndarray) -> tuple[float, ...]:
+    """Give the means to count from, 0 where float32 holds a column well; nothing where all do."""
+    columns = values.reshape(len(values), -1)
+    mean, spread = columns.mean(0), columns.std(0)
+    shift = np.where(np.abs(mean) > _FAR * spread, mean, 0.0)
+    return tuple(shift.tolist()) if shift.any() else ()
 
 
 def _column_names(y: Any, count: int) -> tuple[str, ...]:

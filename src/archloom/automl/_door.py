@@ -23,11 +23,11 @@ from archloom.automl._build import (
     refuse_sparse,
     settings_of,
 )
-from archloom.automl._check import check_settings, ensemble_wish
+from archloom.automl._check import check_against, check_settings, ensemble_wish
 from archloom.automl._notices import found_in_data, not_done
 from archloom.automl._outputs import finished, outputs_of
 from archloom.automl._plan import Wishes, plan
-from archloom.automl._run import Clock, TemporaryFolder, begin, best_model, further, run
+from archloom.automl._run import Clock, TemporaryFolder, asked, begin, best_model, further, run
 from archloom.automl._threshold import chosen_threshold, device_of
 from archloom.errors import ConfigError, RunError
 from archloom.task import Task
@@ -179,12 +179,19 @@ class Door(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn has no typ
         wishes = self._wishes(clock.left())
         if validation_data is not None and self.folds == "auto":
             wishes = replace(wishes, folds=None)  # given to choose by: not to be trained on
+        check_against(self, prepared.task, wishes.folds)
         settings = plan(prepared.task, wishes)
         notices += settings.pop("notices", [])
         settings = {**settings, "device": self.device}
-        self.settings_, experiment = begin(
-            settings, prepared.task, folder, resume=self.resume, progress=self.progress
+        self.settings_, experiment, changed = begin(
+            settings,
+            prepared.task,
+            folder,
+            asked=asked(self),
+            resume=self.resume,
+            progress=self.progress,
         )
+        notices += changed
         self._answers, self.encoder_ = prepared.answers, encoder
         self._keep(experiment, notices, clock.deadline())
         return self
@@ -213,7 +220,9 @@ class Door(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn has no typ
         """Run, and take the winner over."""
         self.study_, interrupted = run(experiment, deadline)
         self.experiment_ = experiment
-        self.notices_ = [*notices, *not_done(experiment, self.study_, interrupted)]
+        timed = deadline is not None
+        found = not_done(experiment, self.study_, interrupted, timed=timed)
+        self.notices_ = [*notices, *found]
         task = experiment.task
         self.target_, self.source_ = task.target, task.source
         self._task_kind, self._example = task.kind, task.example(2, device="cpu")

@@ -59,7 +59,8 @@ class ArrayEncoder:
         Raises:
             DataError: for a number of axes that the kind does not have.
         """
-        return cls(kind, tuple(_arranged(raw[:1], kind, layout).shape[1:]), layout)
+        array = _array(raw, kind)  # whole, so that errors tell its own shape
+        return cls(kind, tuple(_arranged(array[:1], kind, layout).shape[1:]), layout)
 
     def fit(self, X: Any, y: Any = None) -> ArrayEncoder:
         """Give the encoder with the shape of training data; `y` is not used."""
@@ -94,19 +95,35 @@ class ArrayEncoder:
         return cls(data["kind"], tuple(data["shape"]), data["layout"])
 
 
-def _arranged(raw: Any, kind: str, layout: str) -> Tensor:
+def _array(raw: Any, kind: str) -> Any:
+    """Give an array or tensor of the axes that the kind has."""
     if not hasattr(raw, "shape"):
         try:
             raw = np.asarray(raw)
         except ValueError as error:
             raise DataError("Samples must all have one shape, those of X differ.") from error
     rank = len(raw.shape)
+    if rank == 1 and isinstance(raw, np.ndarray) and raw.dtype.kind == "O" and len(raw):
+        shapes = {np.shape(one) for one in raw}
+        if len(shapes) > 1:
+            raise DataError("Samples must all have one shape, those of X differ.")
+        if shapes != {()}:
+            raise DataError(
+                f"X is an array of {len(raw)} objects, each of shape {shapes.pop()}: make one "
+                f"array of them, np.stack(X)."
+            )
     if rank not in _RANKS[kind]:
         raise DataError(f"{_AXES[kind]}, X has shape {tuple(raw.shape)}. Reshape your data.")
     if not all(raw.shape):
         raise DataError(f"Samples must be there and hold values, X has shape {tuple(raw.shape)}.")
     if isinstance(raw, np.ndarray) and np.iscomplexobj(raw):
         raise DataError("Complex data not supported: give the two parts as two channels.")
+    return raw
+
+
+def _arranged(raw: Any, kind: str, layout: str) -> Tensor:
+    raw = _array(raw, kind)
+    rank = len(raw.shape)
     if kind == "series" and rank == 2:
         raw, layout = np.asarray(raw)[:, None], "NCL"
     if layout == "auto":

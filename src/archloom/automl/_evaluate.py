@@ -68,7 +68,10 @@ def _samples(
         return _from_table(model, Path(data), {**known, **options})
     if isinstance(model.encoder, ImageEncoder):
         known |= {name: getattr(model.encoder, name) for name in _ALIKE}
-    task = load(data, **{**known, **options})
+    if (model.source or {}).get("name") == "text" and Path(data).exists():
+        task = load("text", texts=data, **{**known, **options})  # a table is of texts here
+    else:
+        task = load(data, **{**known, **options})
     own = task.encoder
     if own is not None and own.to_json() != model.encoder.to_json():
         raise DataError(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import os
 import pickle
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,9 +24,15 @@ from archloom.automl._answers import Answers, MixedAnswers, answers_from_json
 from archloom.automl._encode import encoder_from_json
 from archloom.automl._outputs import finished, outputs_of
 from archloom.errors import DataError
-from archloom.task import Target, target_from_json
+from archloom.task import Target, kind_of, target_from_json
 
 FORMAT = 1
+
+_UNREADABLE = (
+    *(pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, TypeError),
+    *(LookupError, AttributeError, ImportError, MemoryError, struct.error),
+)
+"""What unpickling raises for files that are damaged, or of another kind."""
 
 
 @dataclass(frozen=True)
@@ -90,8 +97,11 @@ def load_model_file(path: str | Path) -> ModelFile:
         model = torch.load(path, map_location="cpu", weights_only=False)
     except FileNotFoundError as error:
         raise DataError(f"There is no model file {str(path)!r}.") from error
-    except (RuntimeError, EOFError, pickle.UnpicklingError, OSError, ValueError) as error:
-        raise DataError(f"{str(path)!r} cannot be read as a model file: {error}") from error
+    except _UNREADABLE as error:
+        raise DataError(
+            f"{str(path)!r} is no model file of archloom: it {_what(path)} ({error}). Give the "
+            f".pt file that `archloom fit` or a door's export() wrote."
+        ) from error
     about = getattr(model, "archloom", None)
     if not isinstance(about, dict) or "encoder" not in about:
         raise DataError(
@@ -112,3 +122,11 @@ def load_model_file(path: str | Path) -> ModelFile:
         about["threshold"],
         about["source"],
     )
+
+
+def _what(path: Path) -> str:
+    """Say what a file is that is no model."""
+    kind, words = kind_of(path) if path.is_file() else ("folder", "a folder")
+    if kind in ("zip", "unknown"):
+        return "is damaged or cut short"
+    return f"is {words}"

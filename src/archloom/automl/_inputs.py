@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,10 +31,29 @@ _KEYS = ("X", "images", "series", "data", "test_images")
 
 @dataclass(frozen=True)
 class Batch:
-    """The samples of one file: raw data for the encoder, and what each is called."""
+    """The samples of one file: raw data for the encoder, and what each is called.
+
+    `note` says what reading the file changes in it.
+    """
 
     raw: Any
     names: tuple[str, ...]
+    note: str | None = None
+
+
+@contextmanager
+def decoding(name: str) -> Iterator[None]:
+    """Name the file in which decoding finds damage, which shows only when pixels are read.
+
+    Raises:
+        DataError: in place of what Pillow raises.
+    """
+    try:
+        yield
+    except (OSError, SyntaxError, struct.error, zlib.error) as error:
+        raise DataError(
+            f"{name!r} is truncated or damaged ({error}): get it again, or leave it out."
+        ) from error
 
 
 def read_inputs(
@@ -64,12 +86,13 @@ def read_inputs(
             raise DataError(f"There is no file or folder {str(path)!r}.")
     known = model.source or {}
     match model.encoder:
-        case ImageEncoder():
-            yield from ((Batch([file], (str(file),))) for file in _images(paths))
+        case ImageEncoder() as encoder:
+            for file in _images(paths):
+                yield Batch([file], (str(file),), _resized(file, encoder))
         case ScanEncoder():
             yield from ((Batch([path], (str(path),))) for path in paths)
-        case TableEncoder():
-            yield from (_rows(path, read_table(path)) for path in paths)
+        case TableEncoder() as table:
+            yield from (_rows(path, _table(path, table)) for path in paths)
         case TextEncoder():
             yield from (_texts(path, column or known.get("text")) for path in paths)
         case SeriesEncoder():
@@ -95,6 +118,41 @@ def _images(paths: Sequence[Path]) -> Iterator[Path]:
         yield from inside
 
 
+def _table(path: Path, encoder: TableEncoder | None = None) -> Any:
+    known = _names(encoder)
+    if path.suffix.lower() in (".npy", ".npz"):
+        columns = "" if encoder is None else f" with the columns {', '.join(sorted(known))}"
+        raise DataError(
+            f"The model takes tables with named columns, which the array file {str(path)!r} does "
+            f"not hold: write it as a CSV file{columns}."
+        )
+    table = read_table(path)
+    alone = {str(column[0]) for column in table.values.values()} if len(table) == 1 else set()
+    names_only = bool(alone & known) and not known & set(table.values)
+    if not len(table) or names_only:
+        raise DataError(
+            f"{str(path)!r} holds no rows{', only the names of the columns' * names_only}: add a "
+            f"row for each sample."
+        )
+    return table
+
+
+def _names(encoder: TableEncoder | None) -> set[str]:
+    return set() if encoder is None else {c["name"] for c in encoder.to_json()["columns"]}
+
+
+def _resized(path: Path, encoder: ImageEncoder) -> str | None:
+    """Say how a picture of another size than the model's is changed."""
+    height, width = _size(path)
+    if (height, width) == encoder.size:
+        return None
+    how = {"stretch": "stretched", "crop": "cropped", "pad": "padded"}[encoder.fit]
+    return (
+        f"{path} was {how} from {width}x{height} to {encoder.size[1]}x{encoder.size[0]} pixels, "
+        f"the size that the model takes."
+    )
+
+
 def _rows(path: Path, table: Any) -> Batch:
     return Batch(table, _numbered(path, len(table)))
 
@@ -103,7 +161,7 @@ def _texts(path: Path, column: str | None) -> Batch:
     if path.suffix.lower() == ".txt":
         lines = path.read_text(encoding="utf-8").splitlines()
         return Batch(lines, _numbered(path, len(lines)))
-    table = read_table(path)
+    table = _table(path)
     if column is None:
         raise ConfigError(
             f"Which column holds the texts? Pass --column: {', '.join(table.values)}."
@@ -118,7 +176,7 @@ def _series(path: Path, key: str | None, target: Any = None) -> Batch:
     if path.suffix.lower() in (".npz", ".npy"):
         array = _array(path, key)
         return Batch(array, _numbered(path, len(array)))
-    table = read_table(path).without([] if target is None else [target])
+    table = _table(path).without([] if target is None else [target])
     columns = [np.asarray(column, dtype=np.float64) for column in table.values.values()]
     return Batch(np.stack(columns, 1), _numbered(path, len(table)))
 
@@ -164,7 +222,8 @@ def _pixels(path: Path, channels: int) -> np.ndarray:
         raise DataError(f"The model takes images of {channels} channels, which no image file has.")
     size = _size(path)
     encoder = ImageEncoder(size, colour=modes[channels])
-    return encoder.transform([path]).numpy()
+    with decoding(str(path)):
+        return encoder.transform([path]).numpy()
 
 
 def _size(path: Path) -> tuple[int, int]:

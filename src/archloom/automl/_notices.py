@@ -16,7 +16,7 @@ _FEW = 5
 
 def found_in_data(prepared: Prepared) -> list[str]:
     """Say what the encoder filled or dropped, and what the checks of the data found."""
-    notices = list(prepared.task.notices)
+    notices = [*prepared.task.notices, *prepared.answers.notices]
     found = [finding for finding in inspect_data(prepared.task) if finding.message not in notices]
     notices += [str(finding) for finding in found]
     if prepared.answers.exclusive:
@@ -27,22 +27,24 @@ def found_in_data(prepared: Prepared) -> list[str]:
     return notices
 
 
-def not_done(experiment: Experiment, study: Study, interrupted: bool) -> list[str]:
-    """Say what the time did not suffice for."""
+def not_done(
+    experiment: Experiment, study: Study, interrupted: bool, *, timed: bool = True
+) -> list[str]:
+    """Say what the time, where it was limited, did not suffice for, and what failed."""
     notices = ["Ctrl-C ended the search early."] if interrupted else []
     for stage in experiment.stages:
         if isinstance(stage, BlackBox):
-            notices += _about_search(stage, study, interrupted)
-        elif isinstance(stage, Retrain) and not interrupted:
+            notices += _about_search(stage, study, timed and not interrupted)
+        elif isinstance(stage, Retrain) and timed and not interrupted:
             notices += _about_retraining(stage, study)
     return notices
 
 
-def _about_search(stage: BlackBox, study: Study, interrupted: bool) -> list[str]:
+def _about_search(stage: BlackBox, study: Study, timed: bool) -> list[str]:
     tried = study.count(stage.name, State.DONE) + study.count(stage.name, State.STOPPED)
     failed = study.trials(stage.name, State.FAILED)
     notices = []
-    if tried < min(stage.trials, _FEW) and not interrupted:
+    if tried < min(stage.trials, _FEW) and timed:
         notices.append(
             f"Only {tried} architecture{'s were' if tried != 1 else ' was'} tried before the time "
             f"was up: more minutes would search more."

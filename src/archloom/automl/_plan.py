@@ -94,7 +94,7 @@ def plan(task: Task, wishes: Wishes) -> dict[str, Any]:
     ('convnet', 3, 5)
     """
     settings: dict[str, Any] = {
-        "space": wishes.space or _SPACES.get(task.kind, "mlp"),
+        "space": wishes.space or _space_for(task),
         "objectives": _objectives(task, wishes),
         "constraints": list(wishes.constraints),
         "seed": wishes.seed,
@@ -169,6 +169,15 @@ def share_out(
         searching * wishes.workers / trials,
         again / max(top, wishes.workers),
     )
+
+
+def _space_for(task: Task) -> str:
+    """Give the space of the kind of the data, or the one of several inputs."""
+    inputs = task.train.inputs
+    if isinstance(inputs, torch.Tensor) or task.kind not in _SPACES:
+        return _SPACES.get(task.kind, "mlp")
+    of_table = isinstance(inputs, Mapping) and set(inputs) <= {"numbers", "categories"}
+    return "table_net" if task.kind == "table" and of_table else "mixed_net"
 
 
 def _objectives(task: Task, wishes: Wishes) -> list[str]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from archloom.automl._answers import Answers, MixedAnswers
 from archloom.automl._file import ModelFile
-from archloom.automl._inputs import Batch
+from archloom.automl._inputs import Batch, decoding
 from archloom.automl._threshold import device_of
 
 
@@ -35,7 +35,9 @@ def predictions(
     """
     yield header(model)
     for batch in batches:
-        yield from rows(model, batch.names, model.finished(batch.raw, device_of(device)))
+        with decoding(batch.names[0] if batch.names else "the file"):
+            finished = model.finished(batch.raw, device_of(device))
+        yield from rows(model, batch.names, finished)
 
 
 def header(model: ModelFile) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -27,6 +28,22 @@ from archloom.task import Task
 from archloom.trial import State, Trial
 
 SETTINGS_FILE = "door.json"
+_FIXED = (
+    "objective",
+    "space",
+    "strategy",
+    "constraints",
+    "epochs",
+    "folds",
+    "augment",
+    "ensemble",
+    "train",
+    "class_weights",
+    "threshold",
+    "seed",
+    "distill",
+)
+_FREE = ("minutes", "trials", "workers", "device")
 _TRAINING = 0.95  # share of the time at which training has ended
 _MANY = 10_000  # trials of a search that minutes alone end
 
@@ -68,16 +85,38 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+def asked(door: Any) -> dict[str, Any]:
+    """Give what was asked of a door as JSON holds it, so that a run can be compared with it."""
+    plain: dict[str, Any] = json.loads(
+        json.dumps({name: getattr(door, name) for name in (*_FIXED, *_FREE)}, default=_plain)
+    )
+    return plain
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    return value.tolist() if hasattr(value, "tolist") else str(value)
+
+
 def begin(
-    settings: Mapping[str, Any], task: Task, folder: Path, *, resume: bool, progress: Any
-) -> tuple[dict[str, Any], Experiment]:
-    """Give the settings that hold in the folder, and the experiment of exactly these.
+    settings: Mapping[str, Any],
+    task: Task,
+    folder: Path,
+    *,
+    asked: Mapping[str, Any],
+    resume: bool,
+    progress: Any,
+) -> tuple[dict[str, Any], Experiment, list[str]]:
+    """Give the settings that hold in the folder, the experiment of exactly these, and notices.
 
     Raises:
         RunError: when the folder holds a run and `resume` is not set.
-        RunChanged: when the run to go on with was made of other data.
+        RunChanged: when the run to go on with was made of other data, or with other settings.
     """
-    kept = _recorded(folder, task) if resume else None
+    record = _recorded(folder, task) if resume else None
+    notices = [] if record is None else _compared(record.get("asked", {}), asked, folder)
+    kept = None if record is None else record["settings"]
     if kept is None and (folder / JOURNAL_FILE).is_file():
         raise RunError(
             f"{str(folder)!r} holds a run already: pass resume=True to go on with it, or choose "
@@ -88,8 +127,32 @@ def begin(
         checked_config({**used, "out": str(folder)}), task, progress=progress
     )
     if kept is None:
-        _keep(folder, used, task)
-    return used, experiment
+        _keep(folder, used, task, asked)
+    return used, experiment, notices
+
+
+def _nearly(then: Any, now: Any) -> bool:
+    """Whether they are minutes that differ by what reading the data took."""
+    floats = isinstance(then, float) and isinstance(now, float)
+    return floats and math.isclose(then, now, rel_tol=0.05)
+
+
+def _compared(then: Mapping[str, Any], now: Mapping[str, Any], folder: Path) -> list[str]:
+    """Give notices of settings that may differ. Raises `RunChanged` for those that may not."""
+    differ = [name for name in now if name in then and then[name] != now[name]]
+    fixed = [f"{name}: {then[name]!r} then, {now[name]!r} now" for name in differ if name in _FIXED]
+    if fixed:
+        raise RunChanged(
+            f"A run goes on only with the settings that it began with, and those of the run in "
+            f"{str(folder)!r} differ ({'; '.join(fixed)}): give the same ones, or choose another "
+            f"folder."
+        )
+    return [
+        f"The run that was resumed keeps its plan, made for {name}={then[name]!r} "
+        f"({now[name]!r} now): refine() adds minutes or trials."
+        for name in differ
+        if name in _FREE and not _nearly(then[name], now[name])
+    ]
 
 
 def _recorded(folder: Path, task: Task) -> dict[str, Any] | None:
@@ -103,13 +166,18 @@ def _recorded(folder: Path, task: Task) -> dict[str, Any] | None:
             f"{str(folder)!r} differ ({record['data']} then, {task!r} now): give the same X, y and "
             f"seed, or choose another folder."
         )
-    settings: dict[str, Any] = record["settings"]
-    return settings
+    found: dict[str, Any] = record
+    return found
 
 
-def _keep(folder: Path, settings: Mapping[str, Any], task: Task) -> None:
+def _keep(folder: Path, settings: Mapping[str, Any], task: Task, asked: Mapping[str, Any]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    record = {"settings": settings, "fingerprint": task.fingerprint, "data": repr(task)}
+    record = {
+        "settings": settings,
+        "asked": asked,
+        "fingerprint": task.fingerprint,
+        "data": repr(task),
+    }
     beside = folder / f"{SETTINGS_FILE}.part"
     beside.write_text(json.dumps(record, indent=2) + "\n")
     os.replace(beside, folder / SETTINGS_FILE)

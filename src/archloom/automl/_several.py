@@ -14,7 +14,7 @@ from archloom.automl._encode import ArrayEncoder, encoder_from_json
 from archloom.errors import ConfigError, DataError, did_you_mean
 from archloom.sources import SeriesEncoder, TableEncoder, TextEncoder
 from archloom.sources._columns import columns_of
-from archloom.sources._encoded import take
+from archloom.sources._encoded import check_rows, take
 from archloom.task import Normalisation, measure_normalisation
 
 
@@ -114,6 +114,10 @@ class PixelEncoder:
         self._norm = measure_normalisation(self._arrays.transform(X))
         return self
 
+    def check(self, X: Any) -> None:
+        """Raise `DataError` for what no sample may hold."""
+        ArrayEncoder.of(X, self._arrays.kind, self._arrays.layout).transform(X)
+
     def transform(self, raw: Any) -> Tensor:
         """Give the tensor, channels first. Raises `DataError` for samples of another shape."""
         assert self._norm is not None
@@ -156,6 +160,12 @@ class SeveralEncoder:
     def __init__(self, parts: Mapping[str, Any]) -> None:
         self.parts = dict(parts)
         self.notices: tuple[str, ...] = ()
+
+    def check(self, X: Any) -> None:
+        """Raise `DataError` for what no sample of an input may hold."""
+        raw = self._checked(X)
+        for name, part in self.parts.items():
+            check_rows(part, raw[name])
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Learn from training data."""

@@ -14,7 +14,7 @@ from archloom.automl._build import Prepared
 from archloom.automl._door import Door
 from archloom.automl._kinds import Classifies, Regresses
 from archloom.sources import TableEncoder
-from archloom.sources._columns import columns_of
+from archloom.sources._columns import check_names, columns_of
 from archloom.sources._encoded import encoded_task
 
 _CELLS = (str, bytes, Number, np.generic, datetime.date, type(None))
@@ -46,6 +46,7 @@ class TableDoor(Door):
         if isinstance(X, Mapping) or (isinstance(X, list) and X and isinstance(X[0], Mapping)):
             return columns_of(X)
         if hasattr(X, "iloc"):
+            check_names(getattr(X, "columns", ()))
             validate_data(self, X, reset=fitting, skip_check_array=True)
             return X
         if hasattr(X, "detach"):

@@ -55,9 +55,10 @@ def fit(
     began = time.monotonic()  # loading torch and the data is part of the time
     from archloom.automl import AutoModel
     from archloom.cli._fitted import show_fitted
+    from archloom.cli._kind import load_as
     from archloom.cli._options import source_options
-    from archloom.errors import ConfigError
-    from archloom.task import load
+    from archloom.errors import ConfigError, RunError
+    from archloom.journal import JOURNAL_FILE
 
     if minutes <= 0:
         raise ConfigError(f"--minutes must be positive, got {minutes}.")
@@ -65,9 +66,14 @@ def fit(
         raise ConfigError(f"The file {str(out)!r} is there already: pass --yes to overwrite it.")
     if out.suffix != ".pt":
         raise ConfigError(f"A model file ends in .pt, got --out {out}.")
-    options: dict[str, Any] = {"target": target, "kind": kind, **source_options(set_ or [])}
+    if folder is not None and (folder / JOURNAL_FILE).is_file() and not resume:
+        raise RunError(
+            f"The folder {str(folder)!r} holds a run already: pass --resume to go on with it, or "
+            f"another --folder."
+        )
+    options: dict[str, Any] = {"target": target, **source_options(set_ or [])}
     options = {"seed": seed, **{k: v for k, v in options.items() if v is not None}}
-    task = load(data, **options)
+    task = load_as(data, kind, options)
     door = AutoModel(
         max(minutes - (time.monotonic() - began) / 60, 1 / 60),
         trials=trials,
@@ -85,4 +91,4 @@ def fit(
     )
     door.fit(task)
     door.export(out)
-    show_fitted(door, data, out)
+    show_fitted(door, data, out, tested=task.has_test)

@@ -15,7 +15,10 @@ from archloom.ensemble._judge import Difference, paired_difference
 from archloom.ensemble._parts import Kind
 from archloom.errors import ConfigError
 
-_RANGE = math.log(20.0)  # temperatures are sought from a 20th to 20
+MOST_TEMPERATURE: Final = 20.0
+"""Temperatures are sought from the inverse of it on."""
+
+_RANGE = math.log(MOST_TEMPERATURE)
 _STEPS = 60
 _GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
 

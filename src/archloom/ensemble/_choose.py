@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from archloom.ensemble._calibrate import (
+    MOST_TEMPERATURE,
     THRESHOLD_METRICS,
     fit_temperature,
     fit_threshold,
@@ -233,7 +234,10 @@ def choose_temperature(
     temperature = round(fit_temperature(outputs, targets, kind), 6)
     lowered = log_losses(outputs, targets, kind) - log_losses(outputs / temperature, targets, kind)
     gain, error = float(lowered.mean()), float(lowered.std()) / math.sqrt(len(lowered))
-    used = force or gain > error
+    # At an end of the range there is no least loss: all samples are told apart, and nothing
+    # says how sure to be of the next one.
+    bounded = 1 / MOST_TEMPERATURE < 0.99 * temperature < 0.98 * MOST_TEMPERATURE
+    used = force or (bounded and gain > error)
     remark = (
         f"{'used' if used else 'not used'}; {temperature:.3g} lowers the log loss by "
         f"{gain:.4f} ± {error:.4f}"

@@ -37,7 +37,9 @@ def learning_curves(study: Study, metric: str | None = None, limit: int = MAX_CU
     0
     """
     metric = metric or reported_metric(study)
-    figure = blank_figure("Epoch", metric or "score")
+    crossed = any("folds" in trial.metrics for trial in study.trials())
+    steps = "Epoch, or where cross-validated the folds so far (their mean)" if crossed else "Epoch"
+    figure = blank_figure(steps, metric or "score")
     for index, stage in enumerate(stages(study)):
         ranked = curved_trials(study, metric, stage)[:limit]
         for place, trial in reversed(list(enumerate(ranked))):
@@ -54,7 +56,7 @@ def learning_curves(study: Study, metric: str | None = None, limit: int = MAX_CU
                 legendgroup=f"{stage} {best}",
                 showlegend=place <= 1,
                 name=f"{shortened(stage)}: {name}",
-                hovertemplate=f"epoch %{{x}}: {escape(metric or '')} %{{y:.4f}}<br>"
+                hovertemplate=f"step %{{x}}: {escape(metric or '')} %{{y:.4f}}<br>"
                 f"{tip(trial)}<extra></extra>",
             )
     return figure

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -125,12 +126,18 @@ def text_of(value: Any) -> str:
     return str(value)
 
 
+def check_names(names: Iterable[Any]) -> None:
+    """Raise `DataError` for names that several columns bear."""
+    counts = Counter(map(str, names))
+    twice = [f"{count} columns {name!r}" for name, count in counts.items() if count > 1]
+    if twice:
+        raise DataError(f"Columns need names of their own, there are {', '.join(twice)}.")
+
+
 def _checked(found: dict[str, np.ndarray], names: list[str]) -> Columns:
     if not found:
         raise DataError("A table needs at least one column, got none.")
-    if len(found) != len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise DataError(f"Columns need names of their own, there are two columns {twice!r}.")
+    check_names(names)
     lengths = {name: len(column) for name, column in found.items()}
     if len(set(lengths.values())) > 1:
         raise DataError(f"Columns must have one length, got {lengths}.")

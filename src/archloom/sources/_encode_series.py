@@ -91,6 +91,16 @@ class SeriesEncoder:
         self._static: TableEncoder | None = None
         self._fitted: dict[str, Any] = {}
 
+    def check(self, X: Any) -> None:
+        """Raise `DataError` for samples without a point, or with values that are not finite."""
+        series, static = _apart(X)
+        raw = series_of(series, self.layout)
+        check_points(points_of(raw))
+        if isinstance(raw, Ragged):
+            raw.check_finite()
+        if static is not None:
+            TableEncoder(one_hot=True).check(static)
+
     def fit(self, X: Any, y: Any = None) -> SeriesEncoder:
         """Learn form, length, window and scale from training series; `y` is not used.
 
@@ -146,7 +156,7 @@ class SeriesEncoder:
         if (static is None) != (self._static is None):
             had, has = ("a static table", "none") if self._static else ("none", "a static table")
             raise DataError(f"The series that were fitted had {had} beside them, these have {has}.")
-        raw = series_of(series, self.layout, self._fitted.get("names"))
+        raw = series_of(series, self._layout_of(series), self._fitted.get("names"))
         self._check_alike(raw)
         check_points(points_of(raw))
         tensor = torch.from_numpy(self._stacked(self._gridded(raw)))
@@ -156,9 +166,19 @@ class SeriesEncoder:
         assert isinstance(facts, torch.Tensor)
         return {"series": tensor, "static": facts}
 
+    def _layout_of(self, series: Any) -> str:
+        """Give the layout of series to encode; lists of a ragged form are (length, channels)."""
+        listed = self._fitted["form"] == "ragged" and isinstance(series, list | tuple)
+        return "NLC" if listed and self.layout == "auto" else self.layout
+
     def _check_alike(self, raw: Any) -> None:
         form, fitted = _form(raw), self._fitted
         if form == "equal" and fitted["form"] == "ragged":
+            if raw.shape[1] != fitted["channels"]:
+                raise DataError(
+                    f"The series that were fitted have {fitted['channels']} channels, these have "
+                    f"{raw.shape[1]}."
+                )
             return
         if form != fitted["form"]:
             raise DataError(

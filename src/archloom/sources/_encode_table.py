@@ -132,6 +132,12 @@ class TableEncoder:
         self._names: tuple[str, ...] = ()
         self._columns: tuple[NumberColumn | CategoryColumn, ...] = ()
 
+    def check(self, X: Any) -> None:
+        """Raise `DataError` for infinite values; the rows are those of `X`."""
+        for name, values in columns_of(X).without(self.ignore).values.items():
+            if name not in self.categories and column_kind(values) == "number":
+                numbers_of(values, "number", name)
+
     def fit(self, X: Any, y: Any = None) -> TableEncoder:
         """Learn kinds, medians, scales and categories from training rows; `y` is not used.
 
@@ -171,7 +177,7 @@ class TableEncoder:
             what = f"only {present[0]:g}" if len(present) else "no value"
             notices.append(f"Column {name!r} is left out: it holds {what}.")
             return None
-        if columns.named and _looks_like_id(name, present, len(numbers)):
+        if kind == "number" and columns.named and _looks_like_id(name, present, len(numbers)):
             notices.append(f"Column {name!r} is left out: it numbers the rows.")
             return None
         fill = float(np.median(present))

@@ -52,6 +52,7 @@ def encoded_task(
     for name in _NOT_OURS:
         if name in settings:
             raise DataError(f"{name}= is for arrays, {type(encoder).__name__} sees to it here.")
+    check_rows(encoder, raw)
     raws: dict[str, Any] = {"train": raw}
     given: dict[str, Any] = {"valid": valid, "test": test}
     for part, value in given.items():
@@ -85,6 +86,27 @@ def encoded_task(
         notices=(*notices, *encoder.notices),
         **{name: settings.get(name) for name in _KEPT},
     )
+
+
+def check_rows(encoder: Encoder, raw: Any) -> None:
+    """Refuse bad samples here, while they have the numbers that the user knows."""
+    check = getattr(encoder, "check", None)
+    if check is not None:
+        check(raw)
+    elif isinstance(raw, list) or (isinstance(raw, np.ndarray) and raw.dtype == object):
+        _check_texts(raw)
+
+
+def _check_texts(raw: Any) -> None:
+    rows = list(raw)
+    if not any(isinstance(row, str) for row in rows):
+        return
+    for index, row in enumerate(rows):
+        if not isinstance(row, str):
+            raise DataError(
+                f"Every sample needs a text, got {row!r} at index {index}: leave that sample out, "
+                f"or give an empty text."
+            )
 
 
 def _fitted(encoder: Encoder, raw: Any) -> Inputs:

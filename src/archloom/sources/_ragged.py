@@ -29,6 +29,11 @@ class Ragged:
         """How many points each series has."""
         return np.array([len(one) for one in self.series], dtype=np.int64)
 
+    def check_finite(self) -> None:
+        """Raise `DataError` for values that are not finite."""
+        for index, one in enumerate(self.series):
+            _check_finite(one, index)
+
     def take(self, index: np.ndarray) -> Ragged:
         """Give the series at `index`."""
         return Ragged([self.series[number] for number in index.tolist()], self.channels)

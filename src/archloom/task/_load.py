@@ -92,9 +92,20 @@ def _call(source: Any, name: str, options: Mapping[str, Any]) -> Task:
             if default is inspect.Parameter.empty and parameter not in options
         ]
         if missing:
-            raise ConfigError(f"The data source {name!r} needs {', '.join(missing)}.")
+            raise ConfigError(_needs(name, missing))
     task: Task = source(**options)
     return task
+
+
+def _needs(name: str, missing: list[str]) -> str:
+    """Say what a source lacks, and how each door takes it."""
+    flags = ["--target COLUMN" if p == "target" else f"--set {p}=..." for p in missing]
+    given = "".join(f", {p}: ..." for p in missing)
+    return (
+        f"The data source {name!r} needs {', '.join(missing)}: pass it as {' '.join(flags)} to "
+        f"`archloom fit`, as {', '.join(f'{p}=...' for p in missing)} in Python, or in a settings "
+        f"file as `data: {{name: {name}{'' if 'path' in missing else ', path: ...'}{given}}}`."
+    )
 
 
 def _parameters(source: Any) -> dict[str, Any] | None:

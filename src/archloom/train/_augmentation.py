@@ -76,7 +76,7 @@ class Augmentation:
         return mixed(batch, self.ops, self.strength, generator)
 
     def _draws(self, count: int, kind: str, generator: torch.Generator) -> Draws:
-        among = [op for op in self.ops if op in CHOSEN[kind]] if self.choose else []
+        among = [op for op in self.ops if op in CHOSEN.get(kind, ())] if self.choose else []
         return Draws(
             *(self.ops, count, generator, self.strength),
             choose=self.choose,

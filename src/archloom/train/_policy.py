@@ -26,7 +26,7 @@ CHOSEN: Final[Mapping[str, tuple[str, ...]]] = {
     "table": _TABLE,
     "text": ("token_drop",),
 }
-"""What each kind of data offers to the policies that draw."""
+"""What each kind of data offers to the policies that draw; categories are only mixed."""
 
 _POLICIES: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
     "light": {
@@ -65,7 +65,7 @@ def operations(augment: bool | str | tuple[str, ...], task: Task) -> tuple[str, 
     if isinstance(augment, str):
         name, *without = augment.split("-")
         policy = _POLICIES[name]
-        ops = [op for _, kind in leaves(task.kinds) for op in policy[kind]]
+        ops = [op for _, kind in leaves(task.kinds) for op in policy.get(kind, ())]
         allowed = [op for op in LABEL_CHANGING if op in task.augment_ops]
         return tuple(op for op in dict.fromkeys([*allowed, *ops]) if op not in without)
     for op in augment:

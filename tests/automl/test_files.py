@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import yaml
 from tests.automl.conftest import QUICK
 
+from archloom import automl
 from archloom.automl import (
     AutoModel,
     ImageClassifier,
@@ -23,6 +25,7 @@ from archloom.automl import (
     read_inputs,
 )
 from archloom.errors import ConfigError, DataError
+from archloom.task import load, rebuild
 
 NET = {**QUICK, "space": "table_net"}
 
@@ -150,3 +153,102 @@ def test_files_that_are_no_models(tmp_path: Path) -> None:
     path.write_bytes(cut[: len(cut) // 2])
     with pytest.raises(DataError, match="is no model file of archloom"):
         load_model_file(path)
+
+
+def advised(door: Any) -> Any:
+    """Load the data as the comments of `to_yaml` say."""
+    lines = door.to_yaml().splitlines()
+    line = next(line for line in lines if line.startswith("# data: "))
+    settings = yaml.safe_load(line.removeprefix("# "))["data"]
+    return load(settings.pop("name"), **settings)
+
+
+def make_series(rng: np.random.Generator, count: int = 60) -> np.ndarray:
+    series = rng.normal(size=(count, 2, 12))
+    series[::5, 1, 3] = np.nan
+    return series
+
+
+@pytest.mark.parametrize("kind", ["classes", "texts", "labels", "numbers"])
+@pytest.mark.parametrize("form", ["images", "channels", "volumes", "series", "table"])
+def test_data_saved_as_advised_are_the_same_task(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str, kind: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    table = rng.normal(size=(60, 4))
+    table[3, 1] = np.nan
+    X: Any = {
+        "images": rng.integers(0, 255, (60, 6, 7), dtype=np.uint8),
+        "channels": rng.random((60, 6, 7, 3)),
+        "volumes": rng.random((60, 4, 5, 6, 1)),
+        "series": make_series(rng),
+        "table": table,
+    }[form]
+    y: Any = {
+        "classes": np.arange(60) % 3,
+        "texts": np.array(["low", "high"] * 30, dtype=object),
+        "labels": np.stack([np.arange(60) % 2, np.arange(60) % 3 // 2], 1),
+        "numbers": np.arange(60) % 7,
+    }[kind]
+    doors = {"series": "Series", "table": "Table"}
+    name = f"{doors.get(form, 'Image')}{'Regressor' if kind == 'numbers' else 'Classifier'}"
+    weights = "balanced" if kind == "classes" else None
+    settings = {**QUICK, "epochs": 1, "seed": 3, "class_weights": weights}
+    groups = np.arange(60) // 2 if kind == "texts" else None
+    door = getattr(automl, name)(**settings).fit(X, y, groups=groups)
+    text = door.to_yaml()
+    assert ("dtype=str" in text) == (kind == "texts")
+    assert ("groups=groups" in text) == (kind == "texts")
+    saved = {"X": X, "y": y.astype(str) if kind == "texts" else y}
+    np.savez("my_data.npz", **saved, **({} if groups is None else {"groups": groups}))
+    task = advised(door)
+    assert task.fingerprint == door.experiment_.task.fingerprint
+    assert task.target == door.experiment_.task.target
+    assert task.augment_ops == door.experiment_.task.augment_ops
+    assert rebuild(task.source).fingerprint == task.fingerprint
+
+
+def test_validation_data_are_saved_beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    X, X_val = rng.normal(size=(40, 3)), rng.normal(size=(10, 3))
+    y, y_val = X[:, 0] > 0, X_val[:, 0] > 0
+    door = TableClassifier(**QUICK).fit(X, y, validation_data=(X_val, y_val))
+    assert "X_val=X_val, y_val=y_val" in door.to_yaml()
+    np.savez("my_data.npz", X=X, y=y, X_val=X_val, y_val=y_val)
+    assert advised(door).fingerprint == door.experiment_.task.fingerprint
+
+
+def test_what_is_no_array_is_advised_to_be_something_else() -> None:
+    texts = TextClassifier(**{**QUICK, "space": "text_net"}).fit(["a b", "c d"] * 20, [0, 1] * 20)
+    assert "# data: {name: text, texts: my_data.csv, text: COLUMN" in texts.to_yaml()
+    rows = TableClassifier(**NET).fit({"n": list(range(9)) * 4, "m": [1.5, 2.0] * 18}, [0, 1] * 18)
+    assert "# data: {name: table, path: my_data.csv, target: COLUMN}" in rows.to_yaml()
+    ragged = SeriesClassifier(**QUICK).fit([np.arange(5.0 + i % 3) for i in range(40)], [0, 1] * 20)
+    assert "archloom.data" in ragged.to_yaml()
+    assert yaml.safe_load(ragged.to_yaml())["trials"] == 1
+
+
+def test_doors_take_files_of_arrays(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    X, y = make_series(rng), np.array(["up", "down"] * 30)
+    path = tmp_path / "s.npz"
+    np.savez(path, X=X, y=y, X_test=X[:9], y_test=y[:9])
+    door = SeriesClassifier(**QUICK).fit(path)
+    model = load_model_file(door.export(tmp_path / "s.pt"))
+    assert len(said(tmp_path / "s.pt", path)) == 61
+    assert evaluate_file(model, path)[1] == 9
+    assert evaluate_file(model, path, "all")[1] == 69
+    rows = np.round(rng.normal(size=(60, 4)), 2)
+    rows[0, 0] = np.nan
+    path = tmp_path / "t.npz"
+    np.savez(path, X=rows, y=y)
+    table = AutoModel(**QUICK).fit(path)
+    assert table.encoder_.notices[0].startswith("1 missing value")
+    model = load_model_file(table.export(tmp_path / "t.pt"))
+    predicted = [row[1] for row in said(tmp_path / "t.pt", path)[1:]]
+    assert predicted == [str(kind) for kind in table.predict(rows)]
+    scores, samples = evaluate_file(model, path, "all")
+    assert samples == 60
+    assert scores["accuracy"] == pytest.approx(np.mean(np.array(predicted) == y))

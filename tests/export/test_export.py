@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from archloom.errors import ConfigError, MissingExtra
 from archloom.export import export_model, normalised
 from archloom.nn import concat
+from archloom.task import Classes, Mixed, Numbers
 from archloom.zoo import course_cnn, resnet, small_cnn
 
 FORMATS = ("pt", "pt2", "onnx")
@@ -210,3 +211,64 @@ def test_normalisation() -> None:
         "model.branch0.weight",
         "model.branch0.bias",
     }
+
+
+def outputs_of(path: Path) -> list[tuple[str, list[Any]]]:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    return [(output.name, output.shape[1:]) for output in session.get_outputs()]
+
+
+def test_onnx_outputs_have_names(tmp_path: Path) -> None:
+    example = torch.randn(2, 3), torch.randn(2, 5)
+    (path,) = export_model(Pair().eval(), example, tmp_path / "pair.onnx")
+    assert [name for name, _ in outputs_of(path)] == ["output0", "output1"]
+    (path,) = export_model(nn.Linear(3, 4), example[0], tmp_path / "one.onnx")
+    assert outputs_of(path) == [("output", [4])]
+
+
+class Named(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = nn.Linear(3, 2)
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        out = self.last(x)
+        return {"logits": out, "sum": out.sum(1)}
+
+
+def test_onnx_outputs_of_a_dict_bear_its_keys(tmp_path: Path) -> None:
+    (path,) = export_model(Named().eval(), torch.randn(2, 3), tmp_path / "m.onnx")
+    assert [name for name, _ in outputs_of(path)] == ["logits", "sum"]
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_onnx_has_an_output_for_each_of_several_targets(tmp_path: Path, named: bool) -> None:
+    torch.manual_seed(0)
+    target = Mixed({"age": Numbers(("age",)), "kind": Classes(("cat", "dog", "owl"))})
+    model = Apart().eval()
+    given = {"left": torch.randn(2, 3), "age": torch.randn(2, 3)}
+    example = given if named else tuple(given.values())
+    onnx, pt2 = export_model(model, example, tmp_path, ("onnx", "pt2"), outputs=target)
+    first = "predicted_age" if named else "age"
+    assert outputs_of(onnx) == [(first, [1]), ("kind", [3])]
+    inputs = {"left": torch.randn(5, 3), "age": torch.randn(5, 3)}
+    wanted = model(**inputs)
+    age, kind = run_onnx(onnx, *inputs.values())
+    assert torch.allclose(torch.cat([age, kind], 1), wanted, atol=1e-5)
+    program = torch.export.load(pt2).module()
+    whole = program(**inputs) if named else program(*inputs.values())
+    assert torch.allclose(whole, wanted, atol=1e-5)
+
+
+class Apart(nn.Module):
+    """Two inputs, and four columns: a number and three classes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = nn.Linear(3, 4)
+
+    def forward(self, left: Tensor, age: Tensor) -> Tensor:
+        out: Tensor = self.last(left * age)
+        return out

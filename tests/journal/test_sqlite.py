@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -109,7 +110,9 @@ def test_closing_in_another_thread_frees_the_folder(tmp_path: Path) -> None:
     thread.start()
     thread.join()
     journals[0]._release()
-    SqliteJournal(tmp_path, write=True).close()
+    with closing(SqliteJournal(tmp_path, write=True)) as journal:
+        journal.append(Noted("x"))
+    assert _kinds(tmp_path) == ["x"]
 
 
 def test_a_closed_journal_says_that_it_cannot_record(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import sys
 import zlib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -178,19 +179,75 @@ def test_transparency_is_laid_on_white(tmp_path: Path) -> None:
     assert load(tmp_path, valid=0.25, colour="rgba").shape == (4, 6, 6)
 
 
-@pytest.mark.parametrize("suffix", [".png", ".jpg"])
-def test_exif_orientation(tmp_path: Path, suffix: str) -> None:
-    image = Image.fromarray(np.arange(24, dtype=np.uint8).reshape(4, 6))
+UPRIGHT: Mapping[int, Callable[[np.ndarray], np.ndarray]] = {
+    1: lambda stored: stored,
+    2: lambda stored: stored[:, ::-1],
+    3: lambda stored: stored[::-1, ::-1],
+    4: lambda stored: stored[::-1],
+    5: lambda stored: stored.swapaxes(0, 1),
+    6: lambda stored: np.rot90(stored, -1),
+    7: lambda stored: np.rot90(stored, 2).swapaxes(0, 1),
+    8: lambda stored: np.rot90(stored, 1),
+}
+"""Orientations of EXIF (CIPA DC-008, tag 0x0112): where the stored first row and column belong."""
+
+
+@pytest.mark.parametrize("orientation", UPRIGHT)
+@pytest.mark.parametrize(
+    ("suffix", "mode", "options"),
+    [
+        (".png", "L", {}),
+        (".jpg", "L", {"quality": 95}),
+        (".jpg", "RGB", {"quality": 95}),
+        (".tif", "L", {}),
+        (".tif", "RGB", {}),
+        (".tif", "I;16", {}),
+        (".tif", "F", {}),
+        (".tif", "L", {"compression": "tiff_lzw"}),
+        (".tif", "L", {"compression": "tiff_adobe_deflate"}),
+    ],
+)
+def test_pictures_are_turned_upright(
+    tmp_path: Path, orientation: int, suffix: str, mode: str, options: Any
+) -> None:
+    stored = np.kron(np.arange(6).reshape(2, 3) * 40, np.ones((16, 16))).astype(np.uint8)
+    if mode == "RGB":
+        stored = np.stack([stored] * 3, axis=2)
     exif = Image.Exif()
-    exif[0x0112] = 6  # the camera was turned: the picture is 6 high and 4 wide
+    exif[0x0112] = orientation
+    deep = {"I;16": np.uint16, "F": np.float32}.get(mode)
+    image = Image.fromarray(stored if deep is None else stored.astype(deep))
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         for number in range(4):
-            image.save(tmp_path / name / f"{number}{suffix}", exif=exif)
+            image.save(tmp_path / name / f"{number}{suffix}", exif=exif, **options)
     task = load(tmp_path, valid=0.25)
-    assert task.shape == (1, 6, 4)
-    upright = np.rot90(np.asarray(image), -1)
-    np.testing.assert_allclose(task.train.inputs[0, 0].numpy(), upright, atol=6)  # JPEG is lossy
+    upright = np.atleast_3d(UPRIGHT[orientation](stored)).transpose(2, 0, 1)
+    assert task.shape == upright.shape
+    own = np.abs(task.train.inputs[0].numpy().astype(float) - upright)
+    assert own.max() <= (30 if suffix == ".jpg" else 0)  # JPEG is lossy
+    assert own.mean() < 3
+    with Image.open(tmp_path / "a" / f"0{suffix}") as opened:
+        assert np.array_equal(task.encoder.transform([opened])[0], task.train.inputs[0])
+
+
+def test_files_to_predict_for_that_are_missing_or_broken(tmp_path: Path) -> None:
+    root = class_folders(tmp_path / "pets")
+    encoder = load(root).encoder
+    with pytest.raises(
+        DataError, match=r"no file .*lost\.png\. Get the file again, or leave it out"
+    ):
+        encoder.transform([root / "lost.png"])
+    whole = (root / "cat" / "001.png").read_bytes()
+    cut = tmp_path / "cut.png"
+    cut.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DataError, match=r"cut\.png is broken: .*\. Get the file again, or leave"):
+        encoder.transform([str(cut)])
+    with Image.open(cut) as opened, pytest.raises(DataError, match=r"cut\.png is broken"):
+        encoder.transform([opened])
+    cut.write_text("<html>404</html>")
+    with pytest.raises(DataError, match=r"cut\.png cannot be read as an image: it is an HTML page"):
+        encoder.transform([cut])
 
 
 def test_broken_files(tmp_path: Path) -> None:

@@ -90,6 +90,88 @@ def test_npz_of_another_layout(tmp_path: Path, changes: dict[str, Any], message:
         from_npz(npz(tmp_path / "bad.npz", **changes))
 
 
+@pytest.mark.parametrize(
+    ("shape", "options", "expected"),
+    [
+        ((60, 9, 8), {}, ("image", (1, 9, 8))),
+        ((60, 9, 8, 3), {}, ("image", (3, 9, 8))),
+        ((60, 5, 6, 7, 1), {}, ("volume", (1, 5, 6, 7))),
+        ((60, 4), {}, ("table", (4,))),
+        ((60, 4), {"kind": "series"}, ("series", (1, 4))),
+        ((60, 2, 9), {"kind": "series"}, ("series", (2, 9))),
+        ((60, 4), {"kind": "text", "normalise": False}, ("text", (4,))),
+    ],
+)
+def test_npz_of_x_and_y_by_their_axes(
+    tmp_path: Path, shape: tuple[int, ...], options: Any, expected: Any
+) -> None:
+    X = np.random.default_rng(0).integers(0, 200, shape)
+    np.savez(tmp_path / "a.npz", X=X, y=np.array(["up", "down"] * 30))
+    task = load(tmp_path / "a.npz", valid=0.2, **options)
+    assert (task.kind, task.shape) == expected
+    assert task.class_names == ("down", "up")
+    assert (len(task.train), len(task.valid), task.has_test) == (48, 12, False)
+    assert task.source is not None
+    assert rebuild(task.source).fingerprint == task.fingerprint
+
+
+@pytest.mark.parametrize("kind", ["image", "table", "series"])
+@pytest.mark.parametrize(
+    ("x", "y"), [("X", "y"), ("x", "y"), ("series", "labels"), ("data", "target")]
+)
+def test_npz_with_splits_and_groups_beside(tmp_path: Path, kind: str, x: str, y: str) -> None:
+    X = np.arange(40 * 6, dtype=np.float64).reshape(40, 6) % 37
+    X = X.reshape(40, 2, 3) if kind == "image" else X
+    labels, groups = np.arange(40) % 2, np.arange(40) // 4
+    arrays = {x: X, y: labels, f"{x}_test": X[:7], f"{y}_test": labels[:7], "groups": groups}
+    np.savez(tmp_path / "a.npz", **arrays)
+    task = load(tmp_path / "a.npz", kind=kind, valid=0.3)
+    assert (len(task.train), len(task.valid), task.test_size) == (28, 12, 7)
+    assert task.groups is not None
+    assert not set(task.groups[:28].tolist()) & set(task.groups[28:].tolist())
+    np.savez(tmp_path / "b.npz", **arrays, **{f"{x}_val": X[:9], f"{y}_val": labels[:9]})
+    task = load(tmp_path / "b.npz", kind=kind, groups=None)
+    assert (len(task.train), len(task.valid), task.test_size) == (40, 9, 7)
+
+
+def test_npz_of_numbers_and_of_missing_values(tmp_path: Path) -> None:
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    X[2, 1] = np.nan
+    np.savez(tmp_path / "a.npz", x_train=X, y_train=np.arange(40), x_test=X, y_test=np.arange(40))
+    task = load(tmp_path / "a.npz", target="numbers")
+    assert (task.target.kind, task.test_size) == ("numbers", 40)
+    assert task.notices[0].startswith("1 missing value of column 'x1'")
+    with pytest.raises(DataError, match="Inputs must be finite"):
+        load(tmp_path / "a.npz", kind="image", layout="NF")
+
+
+@pytest.mark.parametrize(
+    ("arrays", "options", "error", "message"),
+    [
+        ({"X": IMAGES}, {}, DataError, "holds X and y, .*lacks train_images.*It holds: X"),
+        ({"X": IMAGES, "y": LABELS[:9]}, {}, DataError, "60 samples and 9 labels"),
+        ({"X": IMAGES, "y": LABELS, "X_test": IMAGES}, {}, DataError, "lacks test_labels"),
+        ({"X": np.array([None] * 60), "y": LABELS}, {}, DataError, "Python objects"),
+        ({"X": IMAGES[:, 0], "y": LABELS}, {"drop": "a"}, ConfigError, "no option 'drop'"),
+    ],
+)
+def test_npz_of_x_and_y_that_do_not_fit(
+    tmp_path: Path, arrays: Any, options: Any, error: type[Exception], message: str
+) -> None:
+    np.savez(tmp_path / "a.npz", **arrays)
+    with pytest.raises(error, match=message):
+        load(tmp_path / "a.npz", **options)
+
+
+def test_a_table_of_arrays_has_no_names(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", X=IMAGES[:, 0], y=LABELS[:, 0])
+    for named in ({"target": "y"}, {"groups": "patient"}, {"drop": ["x0"]}):
+        with pytest.raises(ConfigError, match=r"names columns, and .*holds arrays without names"):
+            load("table", path=tmp_path / "a.npz", **named)
+    task = load("table", path=tmp_path / "a.npz", numbers="quantile")
+    assert task.encoder.numbers == "quantile"
+
+
 @pytest.mark.parametrize("keep", [0, 10, 2000, -60])
 def test_truncated_npz(tmp_path: Path, keep: int) -> None:
     path = npz(tmp_path / "cut.npz")

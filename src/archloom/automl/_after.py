@@ -65,7 +65,7 @@ def export_door(door: Any, path: Path, format: str | None) -> Path:
             door.source_,
         ).save(path)
         return path
-    return export_model(door.model_, door._example, path)[0]
+    return export_model(door.model_, door._example, path, outputs=door.target_)[0]
 
 
 def settings_text(door: Any) -> str:
@@ -73,10 +73,7 @@ def settings_text(door: Any) -> str:
     settings = {k: v for k, v in door.settings_.items() if _said(k, v)}
     where = door.source_
     if where is None:
-        head = (
-            "# X and y were handed over in memory. To run this from the command line, save them\n"
-            "# as a file and name it here, such as `data: my_data.npz`.\n"
-        )
+        head = "".join(f"# {line}\n" for line in door._advice)
     else:
         head = yaml.safe_dump({"data": where}, sort_keys=False, default_flow_style=None)
     return head + yaml.safe_dump(settings, sort_keys=False, default_flow_style=None, width=100)

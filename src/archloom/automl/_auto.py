@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from archloom.automl._build import Prepared
 from archloom.automl._door import Door
 from archloom.automl._several import Several, SeveralEncoder, encoder_for, kind_of_input, named
 from archloom.errors import ConfigError, DataError, did_you_mean
-from archloom.sources._encoded import encoded_task
+from archloom.sources import encoded_task
 
 
 def _has_chances(door: Any) -> bool:
@@ -25,6 +26,7 @@ def _has_chances(door: Any) -> bool:
     return True
 
 
+@dataclass(eq=False, repr=False)
 class AutoModel(Door):
     """Learn from several inputs of any kinds, and predict one target or several of any kinds.
 
@@ -52,58 +54,9 @@ class AutoModel(Door):
 
     _kind = "mixed"
 
-    def __init__(
-        self,
-        minutes: float | None = 10,
-        *,
-        kinds: Mapping[str, str] | None = None,
-        targets: Mapping[str, str] | str | None = None,
-        trials: int | None = None,
-        objective: Any = None,
-        space: Any = None,
-        strategy: Any = None,
-        constraints: Any = (),
-        epochs: int | None = None,
-        folds: int | str | None = "auto",
-        augment: Any = "auto",
-        ensemble: Any = "auto",
-        train: Mapping[str, Any] | None = None,
-        class_weights: Any = None,
-        threshold: float | str | None = "auto",
-        layout: str = "auto",
-        device: str = "auto",
-        workers: int = 1,
-        seed: int = 0,
-        folder: Any = None,
-        resume: bool = False,
-        progress: Any = "auto",
-        distill: bool = False,
-    ) -> None:
-        super().__init__(
-            minutes,
-            trials=trials,
-            objective=objective,
-            space=space,
-            strategy=strategy,
-            constraints=constraints,
-            epochs=epochs,
-            folds=folds,
-            augment=augment,
-            ensemble=ensemble,
-            train=train,
-            class_weights=class_weights,
-            threshold=threshold,
-            layout=layout,
-            device=device,
-            workers=workers,
-            seed=seed,
-            folder=folder,
-            resume=resume,
-            progress=progress,
-            distill=distill,
-        )
-        self.kinds = kinds
-        self.targets = targets
+    _: KW_ONLY
+    kinds: Mapping[str, str] | None = None
+    targets: Mapping[str, str] | str | None = None
 
     def _prepare(self, X: Any, y: Any, validation_data: Any, groups: Any) -> Prepared:
         answers = self._read_targets(y)
@@ -143,7 +96,8 @@ class AutoModel(Door):
         return {name: wanted.get(name) or kind_of_input(part) for name, part in parts.items()}
 
     def _encoded(self, X: Any) -> Any:
-        return self.encoder_.transform(_several(X))
+        of_file = not isinstance(self.encoder_, SeveralEncoder)
+        return self.encoder_.transform(X if of_file else _several(X))
 
     @available_if(_has_chances)  # type: ignore[untyped-decorator]
     def predict_proba(self, X: Any) -> Any:

@@ -14,7 +14,7 @@ from torch import Tensor
 from archloom.automl._answers import answers_of_target
 from archloom.automl._encode import ArrayEncoder
 from archloom.errors import ConfigError, DataError, InputError
-from archloom.task import Task, load
+from archloom.task import Task, load, source_of_path
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,11 @@ def from_path(source: str | Path, y: Any, kind: str, options: Mapping[str, Any])
             f"With a path for X, y is the name of the target column or None, got "
             f"{type(y).__name__}."
         )
-    return from_task(load(source, **options, **({} if y is None else {"target": y})), kind)
+    given = {**options, **({} if y is None else {"target": y})}
+    path = Path(source).expanduser()
+    if kind in ("series", "table") and path.is_file() and source_of_path(path)[0] == "npz":
+        given["kind"] = kind  # arrays of these axes could be images, too
+    return from_task(load(source, **given), kind)
 
 
 def from_task(task: Task, kind: str) -> Prepared:
@@ -104,7 +108,7 @@ def encoder_of(task: Task) -> Any:
         return task.encoder
     if not isinstance(task.train.inputs, Tensor):
         raise DataError("Data of several inputs need an encoder, and their source gives none.")
-    return ArrayEncoder(task.kind, tuple(task.shape))
+    return ArrayEncoder(task.kind, tuple(task.shape)).measured(task.train.inputs)
 
 
 def refuse_sparse(X: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from archloom.ensemble._calibrate import THRESHOLD_METRICS
+from archloom.ensemble import THRESHOLD_METRICS
 from archloom.errors import ConfigError, did_you_mean
 from archloom.task import Task
 
@@ -21,6 +21,8 @@ def check_settings(door: Any) -> None:
     for name in ("trials", "epochs", "workers"):
         value = getattr(door, name)
         whole = isinstance(value, int) and not isinstance(value, bool)
+        if name == "workers" and value == "auto":
+            continue
         if value is not None and not (whole and value >= 1):
             raise ConfigError(f"{name} must be a whole number from 1, got {value!r}.")
     folds = door.folds

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -12,6 +12,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
+from archloom.automl._advice import advice
 from archloom.automl._after import export_door, leaderboard_rows, settings_text
 from archloom.automl._answers import Answers
 from archloom.automl._build import (
@@ -33,6 +34,8 @@ from archloom.errors import ConfigError, RunError
 from archloom.task import Task
 
 
+# fields give the __init__ that scikit-learn asks for: one that names each setting and stores it
+@dataclass(eq=False, repr=False)
 class Door(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn has no types
     """What all doors share: a scikit-learn estimator around one run of an experiment.
 
@@ -55,7 +58,8 @@ class Door(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn has no typ
             stage found one that helps, a number, or the metric to tune it for.
         layout: the axes of arrays, such as "NHWC", where their order cannot be told.
         device: "auto", "cpu", "cuda", ...
-        workers: trials that run side by side.
+        workers: trials that run side by side; "auto" takes one for each core (up to four) or
+            GPU where there are five minutes or more.
         seed: makes a run without a clock repeatable.
         folder: where the run is recorded; None takes a temporary folder.
         resume: go on with the run that `folder` holds.
@@ -65,52 +69,28 @@ class Door(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn has no typ
 
     _kind: ClassVar[str]
 
-    def __init__(
-        self,
-        minutes: float | None = 10,
-        *,
-        trials: int | None = None,
-        objective: str | Sequence[str] | None = None,
-        space: Any = None,
-        strategy: Any = None,
-        constraints: Sequence[str] = (),
-        epochs: int | None = None,
-        folds: int | str | None = "auto",
-        augment: Any = "auto",
-        ensemble: Any = "auto",
-        train: Mapping[str, Any] | None = None,
-        class_weights: Any = None,
-        threshold: float | str | None = "auto",
-        layout: str = "auto",
-        device: str = "auto",
-        workers: int = 1,
-        seed: int = 0,
-        folder: str | Path | None = None,
-        resume: bool = False,
-        progress: Any = "auto",
-        distill: bool = False,
-    ) -> None:
-        self.minutes = minutes
-        self.trials = trials
-        self.objective = objective
-        self.space = space
-        self.strategy = strategy
-        self.constraints = constraints
-        self.epochs = epochs
-        self.folds = folds
-        self.augment = augment
-        self.ensemble = ensemble
-        self.train = train
-        self.class_weights = class_weights
-        self.threshold = threshold
-        self.layout = layout
-        self.device = device
-        self.workers = workers
-        self.seed = seed
-        self.folder = folder
-        self.resume = resume
-        self.progress = progress
-        self.distill = distill
+    minutes: float | None = 10
+    _: KW_ONLY
+    trials: int | None = None
+    objective: str | Sequence[str] | None = None
+    space: Any = None
+    strategy: Any = None
+    constraints: Sequence[str] = ()
+    epochs: int | None = None
+    folds: int | str | None = "auto"
+    augment: Any = "auto"
+    ensemble: Any = "auto"
+    train: Mapping[str, Any] | None = None
+    class_weights: Any = None
+    threshold: float | str | None = "auto"
+    layout: str = "auto"
+    device: str = "auto"
+    workers: int | str = "auto"
+    seed: int = 0
+    folder: str | Path | None = None
+    resume: bool = False
+    progress: Any = "auto"
+    distill: bool = False
 
     # -- what the kinds differ in ------------------------------------------------------------
 
@@ -193,6 +173,8 @@ class Door(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn has no typ
         )
         notices += changed
         self._answers, self.encoder_ = prepared.answers, encoder
+        given = {"validation": validation_data is not None, "groups": groups is not None}
+        self._advice = advice(self, X, y, prepared, **given)
         self._keep(experiment, notices, clock.deadline())
         return self
 

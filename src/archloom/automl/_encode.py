@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,8 +11,8 @@ from torch import Tensor
 
 from archloom import sources
 from archloom.errors import DataError
-from archloom.task import Inputs
-from archloom.task._layout import to_inputs
+from archloom.sources import ValueRange
+from archloom.task import Inputs, to_inputs
 
 
 class Encoder(Protocol):
@@ -43,6 +43,8 @@ ENCODED = {"image": "NCHW", "volume": "NCDHW", "series": "NCL", "table": "NF"}
 class ArrayEncoder:
     """Arrays of one shape, handed on with their channels in front.
 
+    `values` is the range of the data that it was fitted to, None where it was not measured.
+
     >>> encoder = ArrayEncoder.of(np.zeros((5, 8, 8), dtype=np.uint8), "image")
     >>> encoder.transform(np.ones((2, 8, 8), dtype=np.uint8)).shape
     torch.Size([2, 1, 8, 8])
@@ -51,6 +53,7 @@ class ArrayEncoder:
     kind: str
     shape: tuple[int, ...]
     layout: str = "auto"
+    values: ValueRange | None = None
 
     @classmethod
     def of(cls, raw: Any, kind: str, layout: str = "auto") -> ArrayEncoder:
@@ -63,11 +66,16 @@ class ArrayEncoder:
         return cls(kind, tuple(_arranged(array[:1], kind, layout).shape[1:]), layout)
 
     def fit(self, X: Any, y: Any = None) -> ArrayEncoder:
-        """Give the encoder with the shape of training data; `y` is not used."""
-        return ArrayEncoder.of(X, self.kind, self.layout)
+        """Give the encoder with shape and range of training data; `y` is not used."""
+        found = ArrayEncoder.of(X, self.kind, self.layout)
+        return found.measured(found.transform(X))
+
+    def measured(self, tensor: Tensor) -> ArrayEncoder:
+        """Give the encoder that knows the range of these values, which `transform` gave."""
+        return replace(self, values=ValueRange.of(tensor))
 
     def transform(self, raw: Any) -> Tensor:
-        """Give the tensor, channels first.
+        """Give the tensor, channels first; warns of values of another scale than at fit.
 
         Raises:
             DataError: for samples of another shape than at fit.
@@ -78,6 +86,8 @@ class ArrayEncoder:
                 f"The model was fitted to samples of shape {self.shape}, channels first, and got "
                 f"{tuple(tensor.shape[1:])}: bring new data into the form of the training data."
             )
+        if self.values is not None:
+            self.values.warn(tensor)
         return tensor
 
     def to_json(self) -> dict[str, Any]:
@@ -87,12 +97,14 @@ class ArrayEncoder:
             "kind": self.kind,
             "shape": list(self.shape),
             "layout": self.layout,
+            "values": None if self.values is None else self.values.to_json(),
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> ArrayEncoder:
         """Make the encoder whose `to_json` gave this."""
-        return cls(data["kind"], tuple(data["shape"]), data["layout"])
+        values = ValueRange.from_json(data.get("values"))
+        return cls(data["kind"], tuple(data["shape"]), data["layout"], values)
 
 
 def _array(raw: Any, kind: str) -> Any:

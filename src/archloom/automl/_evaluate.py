@@ -15,12 +15,20 @@ from archloom.automl._file import ModelFile
 from archloom.automl._inputs import read_inputs
 from archloom.automl._outputs import as_learnt, outputs_of
 from archloom.errors import ConfigError, DataError, did_you_mean
-from archloom.sources import ImageEncoder, SeriesEncoder, TableEncoder, TextEncoder, read_table
-from archloom.sources._columns import text_of
-from archloom.task import Inputs, Split, Task, load, map_tensors
+from archloom.sources import (
+    ImageEncoder,
+    SeriesEncoder,
+    TableEncoder,
+    TextEncoder,
+    read_table,
+    text_of,
+)
+from archloom.task import Inputs, Room, Split, Task, load, map_tensors, read_npz
 
 _WHERE = ("name", "path", "texts", "X")
 _ALIKE = ("size", "fit", "colour")
+_READ_BY = {"text": "texts", "series": "X", "table": "path"}
+"""Sources that read files which others read differently, and their parameter for the file."""
 
 
 def evaluate_file(
@@ -68,8 +76,9 @@ def _samples(
         return _from_table(model, Path(data), {**known, **options})
     if isinstance(model.encoder, ImageEncoder):
         known |= {name: getattr(model.encoder, name) for name in _ALIKE}
-    if (model.source or {}).get("name") == "text" and Path(data).exists():
-        task = load("text", texts=data, **{**known, **options})  # a table is of texts here
+    source = str((model.source or {}).get("name"))
+    if source in _READ_BY and Path(data).exists():  # a table can be of texts, say
+        task = load(source, **{_READ_BY[source]: data, **known, **options})
     else:
         task = load(data, **{**known, **options})
     own = task.encoder
@@ -128,6 +137,11 @@ def _renamed(targets: Tensor, task: Task, model: ModelFile) -> Tensor:
 
 def _from_table(model: ModelFile, path: Path, options: Mapping[str, Any]) -> tuple[Inputs, Tensor]:
     """Read inputs and targets of a new table by the model's own encoder."""
+    if path.suffix.lower() == ".npz":
+        arrays = read_npz(path, Room.of())
+        parts = [part for part in ("train", "val", "test") if f"{part}_images" in arrays]
+        X, y = (np.concatenate([arrays[f"{p}_{of}"] for p in parts]) for of in ("images", "labels"))
+        return model.encoder.transform(X), _encoded(_as_known(y, model), model)
     target = options.get("target")
     if target is None:
         raise ConfigError("Which column is the target? Pass --target.")
@@ -145,8 +159,13 @@ def _from_table(model: ModelFile, path: Path, options: Mapping[str, Any]) -> tup
             "Several targets of different kinds are judged on the training file only."
         )
     y = columns[names[0]] if len(names) == 1 else np.stack(list(columns.values()), 1)
+    return inputs, _encoded(y, model)
+
+
+def _encoded(y: np.ndarray, model: ModelFile) -> Tensor:
+    assert not isinstance(model.answers, MixedAnswers)
     encoded = torch.from_numpy(model.answers.encode(y))
-    return inputs, encoded.float() if model.target.kind == "labels" else encoded
+    return encoded.float() if model.target.kind == "labels" else encoded
 
 
 def _as_known(values: np.ndarray, model: ModelFile) -> np.ndarray:

@@ -20,8 +20,10 @@ class ImageDoor(Door):
         answers = self._read_targets(y)
         volumes = len(getattr(X, "shape", ())) == 5 or "D" in self.layout
         encoder = ArrayEncoder.of(X, "volume" if volumes else self._kind, self.layout)
+        inputs = encoder.transform(X)
+        encoder = encoder.measured(inputs)
         task = from_arrays(
-            encoder.transform(X),
+            inputs,
             answers.encode(y),
             target=answers.kind,
             kind=encoder.kind,

@@ -21,6 +21,7 @@ from archloom.sources import (
     SeriesEncoder,
     TableEncoder,
     TextEncoder,
+    image_size,
     read_table,
 )
 
@@ -92,7 +93,7 @@ def read_inputs(
         case ScanEncoder():
             yield from ((Batch([path], (str(path),))) for path in paths)
         case TableEncoder() as table:
-            yield from (_rows(path, _table(path, table)) for path in paths)
+            yield from (_rows(path, _table(path, table, key)) for path in paths)
         case TextEncoder():
             yield from (_texts(path, column or known.get("text")) for path in paths)
         case SeriesEncoder():
@@ -118,8 +119,10 @@ def _images(paths: Sequence[Path]) -> Iterator[Path]:
         yield from inside
 
 
-def _table(path: Path, encoder: TableEncoder | None = None) -> Any:
+def _table(path: Path, encoder: TableEncoder | None = None, key: str | None = None) -> Any:
     known = _names(encoder)
+    if encoder is not None and not encoder.named and path.suffix.lower() in (".npy", ".npz"):
+        return _array(path, key)
     if path.suffix.lower() in (".npy", ".npz"):
         columns = "" if encoder is None else f" with the columns {', '.join(sorted(known))}"
         raise DataError(
@@ -143,7 +146,7 @@ def _names(encoder: TableEncoder | None) -> set[str]:
 
 def _resized(path: Path, encoder: ImageEncoder) -> str | None:
     """Say how a picture of another size than the model's is changed."""
-    height, width = _size(path)
+    height, width = image_size(path)
     if (height, width) == encoder.size:
         return None
     how = {"stretch": "stretched", "crop": "cropped", "pad": "padded"}[encoder.fit]
@@ -220,17 +223,9 @@ def _pixels(path: Path, channels: int) -> np.ndarray:
     modes: dict[int, Any] = {1: "grey", 3: "rgb", 4: "rgba"}
     if channels not in modes:
         raise DataError(f"The model takes images of {channels} channels, which no image file has.")
-    size = _size(path)
-    encoder = ImageEncoder(size, colour=modes[channels])
+    encoder = ImageEncoder(image_size(path), colour=modes[channels])
     with decoding(str(path)):
         return encoder.transform([path]).numpy()
-
-
-def _size(path: Path) -> tuple[int, int]:
-    from archloom.sources._decode import read_header
-
-    header = read_header(path, 100_000_000)
-    return header.height, header.width
 
 
 def _numbered(path: Path, count: int) -> tuple[str, ...]:

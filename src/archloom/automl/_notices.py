@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from archloom.automl._build import Prepared
 from archloom.experiment import Experiment
-from archloom.stages import BlackBox, Retrain
+from archloom.stages import BlackBox, Ensemble, Retrain
 from archloom.study import Study
 from archloom.task import inspect_data
-from archloom.trial import State
+from archloom.trial import State, Trial
 
 _FEW = 5
 
@@ -37,6 +35,8 @@ def not_done(
             notices += _about_search(stage, study, timed and not interrupted)
         elif isinstance(stage, Retrain) and timed and not interrupted:
             notices += _about_retraining(stage, study)
+        elif isinstance(stage, Ensemble) and stage.distill and not interrupted:
+            notices += _about_distilling(stage, study)
     return notices
 
 
@@ -69,6 +69,37 @@ def _about_retraining(stage: Retrain, study: Study) -> list[str]:
     ]
 
 
-def as_lines(notices: Any) -> str:
-    """Give notices as text, one a line."""
-    return "\n".join(f"- {notice}" for notice in notices)
+def _about_distilling(stage: Ensemble, study: Study) -> list[str]:
+    """Say what one network in place of several costs by the objective, or that there is none."""
+    best, note = study.note("best"), study.note("ensemble")
+    if best is None or note is None:
+        return []
+    combined = study.trials(stage.name)
+    teacher = combined[note["number"]] if note["used"] else study[note["members"][0]]
+    kept, objective = study[best["trial"]], study.objectives[0]
+    if kept.number == teacher.number:
+        return _not_distilled(study, teacher)
+    mine, theirs = (trial.metrics.get(objective.metric) for trial in (kept, teacher))
+    if mine is None or theirs is None or objective.gain(mine) >= objective.gain(theirs):
+        return []
+    which = "distilled network" if kept.parent == teacher.number else "best single network"
+    crossed = " by out-of-fold predictions" if "folds" in teacher.metrics else ""
+    return [
+        f"One network was asked for, and it is worse than the several that it replaces: the "
+        f"{which} (trial {kept.number}) has {objective.metric} {mine:.4g} on validation data, the "
+        f"ensemble (trial {teacher.number}) {theirs:.4g}{crossed}. distill=False keeps the "
+        f"ensemble."
+    ]
+
+
+def _not_distilled(study: Study, teacher: Trial) -> list[str]:
+    """Say why several networks were kept where one was asked for."""
+    pupils = [trial for trial in study.trials() if trial.parent == teacher.number]
+    lost = [trial for trial in pupils if trial.state is State.FAILED]
+    if not lost:
+        return []
+    why = "".join((lost[-1].error or "").strip().splitlines()[-1:])
+    return [
+        f"The ensemble (trial {teacher.number}) is kept, although one network was asked for: its "
+        f"distillation failed. {why}"
+    ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import torch
@@ -31,11 +31,19 @@ _MANY: Final = 20_000
 
 _FOLDS: Final = 5
 
+_SMALL_SIDE: Final = 64
+_ENOUGH_EPOCHS: Final = 60
+"""Of a usual residual network, for each of three that are trained again in half of the time."""
+
 # operations a second in training, about what two cores of 2024 and one GPU do with small networks
 _CPU_RATE, _CUDA_RATE = 1.2e11, 3e12
 _STEP_SECONDS = 0.005  # what a step takes even if it computes nothing
 _SHORT: Final = 300
-"""Seconds; with less time two architectures are trained again rather than three."""
+"""Seconds; with less time two architectures are trained again rather than three, and no worker
+process is worth its start."""
+
+_MOST_WORKERS: Final = 4
+"""Of processes that a door starts by itself: each holds torch, which takes a quarter of a GB."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +65,7 @@ class Wishes:
     folds: int | str | None = "auto"
     augment: Any = "auto"
     ensemble: bool | str | Mapping[str, Any] = "auto"
-    workers: int = 1
+    workers: int | str | None = "auto"
     seed: int = 0
     train: Mapping[str, Any] = field(default_factory=dict)
     retrain: Mapping[str, Any] = field(default_factory=dict)
@@ -85,7 +93,8 @@ def plan(task: Task, wishes: Wishes) -> dict[str, Any]:
     Up to 3,000 samples every architecture is judged by five-fold cross-validation, and the five
     models stay together as one; up to 20,000 only the best of the search are; with more, one
     split does. Training settings (augmentation, learning rate) are searched with the
-    architecture. With a clock, about half of the time goes to the search, the rest to training
+    architecture. With five minutes or more every core (up to four) or every GPU has a trial of
+    its own: small networks gain little from a second core. With a clock, about half of the time goes to the search, the rest to training
     the best ones again, longer, of which the ensemble is chosen.
 
     >>> from archloom.task import digits
@@ -93,8 +102,9 @@ def plan(task: Task, wishes: Wishes) -> dict[str, Any]:
     >>> settings["space"], settings["trials"], settings["folds"]
     ('convnet', 3, 5)
     """
+    wishes = replace(wishes, workers=_workers(wishes))
     settings: dict[str, Any] = {
-        "space": wishes.space or _space_for(task),
+        "space": wishes.space or _space_for(task, wishes),
         "objectives": _objectives(task, wishes),
         "constraints": list(wishes.constraints),
         "seed": wishes.seed,
@@ -150,34 +160,63 @@ def share_out(
         return Budget(wishes.trials or 20, epochs, top, longest)
     cap = wishes.epochs or max(30, min(300, round(2_000_000 / samples)))
     total = 60 * wishes.minutes * 0.95
-    work = epoch_seconds * (folds or 1) / wishes.workers
+    workers = _workers(wishes)
+    work = epoch_seconds * (folds or 1) / workers
     if total < _SHORT:
         top = min(top, 2)
+    top = math.ceil(top / workers) * workers  # the last ones should not leave a worker idle
     many = samples > _MANY
     searching = total * (0.3 if many else 0.5)
     wanted = work * (30 if folds else 3 if many else 8)
     if searching < 4 * wanted / 3 / 3 or wishes.trials == 1:
         return Budget(1, cap, 0, cap, total / 60, total)
     trials = wishes.trials or max(4, min(40, round(searching / wanted)))
-    again = (total - searching) * wishes.workers
+    again = (total - searching) * workers
     return Budget(
         trials,
         cap,
         top,
         cap,
         searching / 60,
-        searching * wishes.workers / trials,
-        again / max(top, wishes.workers),
+        searching * workers / trials,
+        again / max(top, workers),
     )
 
 
-def _space_for(task: Task) -> str:
+def _workers(wishes: Wishes) -> int:
+    """Give how many trials run side by side, unless that is wished for."""
+    if wishes.workers not in ("auto", None):
+        return int(wishes.workers)
+    if wishes.trials == 1 or wishes.minutes is None or 60 * wishes.minutes < _SHORT:
+        return 1
+    if torch.cuda.is_available():
+        return max(1, torch.cuda.device_count())
+    return max(1, min(_MOST_WORKERS, torch.get_num_threads()))
+
+
+def _space_for(task: Task, wishes: Wishes) -> str:
     """Give the space of the kind of the data, or the one of several inputs."""
     inputs = task.train.inputs
+    if _hurried(task, wishes):
+        return "small_cnn"
     if isinstance(inputs, torch.Tensor) or task.kind not in _SPACES:
         return _SPACES.get(task.kind, "mlp")
     of_table = isinstance(inputs, Mapping) and set(inputs) <= {"numbers", "categories"}
     return "table_net" if task.kind == "table" and of_table else "mixed_net"
+
+
+def _hurried(task: Task, wishes: Wishes) -> bool:
+    """Say whether the data are many small images that a residual network has too little time for.
+
+    Such a network is the better one after some thirty epochs; with fewer, plain convolutions that
+    are wide on the large maps are ahead (benchmarks/RESULTS.md).
+    """
+    if task.kind != "image" or wishes.minutes is None or len(task.train) <= _MANY:
+        return False
+    if max(task.hints["shape"][1:]) > _SMALL_SIDE:
+        return False
+    epoch = _epoch_seconds(task, {"space": "convnet"})
+    return 60 * wishes.minutes < _ENOUGH_EPOCHS * 3 * epoch / _workers(wishes)
 
 
 def _objectives(task: Task, wishes: Wishes) -> list[str]:

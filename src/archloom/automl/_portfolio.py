@@ -21,6 +21,16 @@ _PLAIN: Final[Values] = {
     "augment": "light-flip",
 }
 
+_WIDE: Final[Values] = {
+    "width": 32,
+    "stages": 3,
+    "extra": 1,
+    "op": "residual3",
+    "head": "linear",
+    "dropout": 0.2,
+    "augment": "light-flip",
+}
+
 _FIRST: Final[Mapping[str, tuple[Values, ...]]] = {
     "image": (
         _PLAIN,
@@ -28,8 +38,14 @@ _FIRST: Final[Mapping[str, tuple[Values, ...]]] = {
         {**_PLAIN, "activation": "silu", "excited": True, "augment": "light"},
         {**_PLAIN, "stem": "full", "augment": "trivial"},
     ),
+    "small_cnn": (
+        _WIDE,
+        {**_WIDE, "augment": "light"},
+        {**_WIDE, "kernel": 5, "augment": "medium-flip"},
+    ),
 }
-"""By the kind of data, settings by the last part of their label; the rest is at its default."""
+"""By the kind of data or the space, settings by the last part of their label; the rest is at its
+default."""
 
 _FEW: Final = 3_000
 """Up to so many training samples a search of images begins with its smallest networks."""
@@ -39,7 +55,8 @@ def first_architectures(space: Space, task: Task) -> list[Architecture]:
     """Give the points of the space to begin with, the most trusted one first, none twice."""
     size: Values = {"work": 2 if len(task.train) <= _FEW else 4}
     found: list[Architecture] = []
-    for values in _FIRST.get(task.kind, ({},)):
+    plain = task.kind == "image" and "work" not in space.labels
+    for values in _FIRST.get("small_cnn" if plain else task.kind, ({},)):
         architecture = space.complete({}, partial(_preferred, {**size, **values}))
         if architecture not in found:
             found.append(architecture)

@@ -12,9 +12,14 @@ from torch import Tensor
 
 from archloom.automl._encode import ArrayEncoder, encoder_from_json
 from archloom.errors import ConfigError, DataError, did_you_mean
-from archloom.sources import SeriesEncoder, TableEncoder, TextEncoder
-from archloom.sources._columns import columns_of
-from archloom.sources._encoded import check_rows, take
+from archloom.sources import (
+    SeriesEncoder,
+    TableEncoder,
+    TextEncoder,
+    check_rows,
+    columns_of,
+    take_samples,
+)
 from archloom.task import Normalisation, measure_normalisation
 
 
@@ -34,7 +39,7 @@ class Several:
 
     def take(self, index: np.ndarray) -> Several:
         """Give the samples at `index` of each input."""
-        return Several({name: take(part, index) for name, part in self.parts.items()})
+        return Several({name: take_samples(part, index) for name, part in self.parts.items()})
 
 
 def named(X: Any) -> dict[str, Any]:
@@ -110,8 +115,9 @@ class PixelEncoder:
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Learn shape, mean and deviation of training data."""
-        self._arrays = self._arrays.fit(X)
-        self._norm = measure_normalisation(self._arrays.transform(X))
+        found = ArrayEncoder.of(X, self._arrays.kind, self._arrays.layout)
+        inputs = found.transform(X)
+        self._arrays, self._norm = found.measured(inputs), measure_normalisation(inputs)
         return self
 
     def check(self, X: Any) -> None:

@@ -13,9 +13,7 @@ from sklearn.utils.validation import validate_data
 from archloom.automl._build import Prepared
 from archloom.automl._door import Door
 from archloom.automl._kinds import Classifies, Regresses
-from archloom.sources import TableEncoder
-from archloom.sources._columns import check_names, columns_of
-from archloom.sources._encoded import encoded_task
+from archloom.sources import TableEncoder, check_names, columns_of, encoded_task
 
 _CELLS = (str, bytes, Number, np.generic, datetime.date, type(None))
 

@@ -45,6 +45,7 @@ def export(
         experiment.task.example(2, device="cpu"),
         out or run / "export",
         formats=tuple(format_ or ("pt", "pt2", "onnx")),
+        outputs=experiment.task.target,
     )
     for path in paths:
         typer.echo(str(path))

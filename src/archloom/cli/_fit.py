@@ -34,7 +34,10 @@ def fit(
         typer.Option("--set", help="An option of the data source: separator=';', valid=0.2, ..."),
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="The longest training.")] = None,
-    workers: Annotated[int, typer.Option(help="Trials that run side by side.")] = 1,
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Trials that run side by side; as many as fit the machine by itself."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Makes cuts and draws repeatable.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda:1.")] = "auto",
     folder: Annotated[

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from archloom.ensemble._calibrate import fit_temperature, fit_threshold, log_losses
+from archloom.ensemble._calibrate import (
+    THRESHOLD_METRICS,
+    fit_temperature,
+    fit_threshold,
+    log_losses,
+)
 from archloom.ensemble._choice import Choice
 from archloom.ensemble._choose import (
     FEW,
@@ -36,6 +41,7 @@ __all__ = [
     "MEMBERS",
     "OUTPUTS",
     "PLAIN",
+    "THRESHOLD_METRICS",
     "VIEWS",
     "Choice",
     "Difference",

@@ -19,6 +19,8 @@ from torch import Tensor, nn
 from archloom.errors import ConfigError, did_you_mean
 from archloom.export._normalise import normalised
 from archloom.export._onnx import write_onnx
+from archloom.export._outputs import apart, output_columns
+from archloom.task import Target
 
 Format: TypeAlias = Literal["pt", "pt2", "onnx"]
 Example: TypeAlias = "Tensor | tuple[Any, ...] | Mapping[str, Any]"
@@ -33,12 +35,15 @@ def export_model(
     formats: Sequence[str] = ("pt", "pt2"),
     *,
     normalise: tuple[Sequence[float] | Tensor, Sequence[float] | Tensor] | None = None,
+    outputs: Target | Mapping[str, int] | None = None,
 ) -> list[Path]:
     """Write `model` to files and give their paths. None of them needs archloom to be read.
 
     - "pt": the module itself; `torch.load(path, weights_only=False)` gives it back.
     - "pt2": the exported program; `torch.export.load(path).module()` runs it.
-    - "onnx": an ONNX graph, compared with the model on a random batch before it is kept.
+    - "onnx": an ONNX graph, compared with the model on a random batch before it is kept. Its
+      inputs bear the names of the example's, or `input`; its outputs those of `outputs`, or
+      `output`, or of what the model gives: the keys of a dict, `output0`, `output1` of a tuple.
 
     The files take any batch size and give what the model gives: logits for a classifier. The model
     is stored in eval mode on the CPU; the one passed in stays as it is.
@@ -51,6 +56,9 @@ def export_model(
         formats: which to write; ignored when `target` is a file.
         normalise: mean and standard deviation (see `normalised`) to bake in, so that the files
             take raw inputs.
+        outputs: what the columns of the model's one output are: a task's target, or the number of
+            columns of each by name. The ONNX file has an output of its own for each of several
+            targets; the other files give the model's one tensor.
 
     Raises:
         ConfigError: for an unknown format, for a model that cannot be exported in that format, and
@@ -71,9 +79,14 @@ def export_model(
                 "model itself for more."
             )
         ready = normalised(ready, *normalise, dims=inputs.dim()).eval()
+    columns = output_columns(outputs)
     for format, path in paths.items():
         with _atomic(path) as partial:
-            _WRITERS[format](ready, inputs, partial)
+            if format == "onnx":
+                split = apart(ready, inputs, columns) if columns else ready
+                _write_onnx(split, inputs, partial, list(columns))
+            else:
+                _WRITERS[format](ready, inputs, partial)
     return list(paths.values())
 
 
@@ -146,15 +159,14 @@ def _write_pt2(model: nn.Module, example: Example, path: Path) -> None:
         torch.export.save(_exported(model, example), path)
 
 
-def _write_onnx(model: nn.Module, example: Example, path: Path) -> None:
+def _write_onnx(model: nn.Module, example: Example, path: Path, outputs: Sequence[str]) -> None:
     with _quiet():
-        write_onnx(model, _exported(model, example), example, path)
+        write_onnx(model, _exported(model, example), example, path, outputs)
 
 
 _WRITERS: Final[Mapping[str, Callable[[nn.Module, Example, Path], None]]] = {
     "pt": _write_pt,
     "pt2": _write_pt2,
-    "onnx": _write_onnx,
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
@@ -20,14 +20,26 @@ _BATCH: Final = 3
 
 
 def write_onnx(
-    model: nn.Module, program: torch.export.ExportedProgram, example: Any, path: Path
+    model: nn.Module,
+    program: torch.export.ExportedProgram,
+    example: Any,
+    path: Path,
+    outputs: Sequence[str] = (),
 ) -> None:
-    """Write the exported program as ONNX and compare the two on a random batch."""
+    """Write the exported program as ONNX and compare the two on a random batch.
+
+    `outputs` names the outputs, which are otherwise called by what the model gives.
+    """
     _need_extra()
     names = _names(example)
     try:
         written = torch.onnx.export(
-            program, dynamo=True, optimize=True, verbose=False, input_names=names
+            program,
+            dynamo=True,
+            optimize=True,
+            verbose=False,
+            input_names=names,
+            output_names=_apart_from(names, outputs or _output_names(_called(model, example))),
         )
     except (RuntimeError, ValueError, TypeError) as error:
         first = str(error).strip().splitlines()[0]
@@ -56,16 +68,36 @@ def _names(example: Any) -> list[str]:
     return ["input"]
 
 
+def _output_names(given: Any) -> list[str] | None:
+    """Give names for what a model gave, None where it is too involved for names."""
+    if isinstance(given, Tensor):
+        return ["output"]
+    parts = given.items() if isinstance(given, Mapping) else enumerate(given)
+    if not all(isinstance(part, Tensor) for _, part in parts):
+        return None
+    return list(given) if isinstance(given, Mapping) else [f"output{n}" for n in range(len(given))]
+
+
+def _apart_from(inputs: Sequence[str], outputs: Sequence[str] | None) -> list[str] | None:
+    """Give the outputs other names than the inputs have: a graph knows each name once."""
+    if outputs is None:
+        return None
+    return [f"predicted_{name}" if name in inputs else name for name in outputs]
+
+
+def _called(model: nn.Module, batch: Any) -> Any:
+    with torch.no_grad():
+        if isinstance(batch, Mapping):
+            return model(**batch)
+        return model(*batch) if isinstance(batch, tuple) else model(batch)
+
+
 def _compare(model: nn.Module, example: Any, path: Path) -> None:
     """Raise `ConfigError` when onnxruntime's outputs differ from the model's."""
     import onnxruntime
 
     batch = pytree.tree_map(_random, example)
-    with torch.no_grad():
-        if isinstance(batch, Mapping):
-            wanted = model(**batch)
-        else:
-            wanted = model(*batch) if isinstance(batch, tuple) else model(batch)
+    wanted = _called(model, batch)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

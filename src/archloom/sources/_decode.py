@@ -17,6 +17,7 @@ from torch import Tensor
 
 from archloom.errors import ConfigError, DataError
 from archloom.sources._extras import need
+from archloom.sources._value_range import ValueRange
 from archloom.task import kind_of
 
 Colour = Literal["grey", "rgb", "rgba"]
@@ -95,25 +96,55 @@ class ImageEncoder:
     def transform(self, raw: Any) -> Tensor:
         """Give images as one tensor: paths, Pillow images or arrays (H, W) or (H, W, C).
 
+        Arrays hold what files of images hold, 0 to 255; others, such as 0 to 1, bring a warning.
+
         Raises:
             DataError: for a file that is no image, and for a truncated one.
         """
         each = [raw] if isinstance(raw, str | Path) or hasattr(raw, "getexif") else list(raw)
+        self._compare(each)
         with quiet_pillow():
             rows = [self.read(one) for one in each]
         return torch.from_numpy(np.stack(rows) if rows else np.empty((0, *self.shape), self.dtype))
 
+    def _compare(self, each: Sequence[Any]) -> None:
+        """Warn of arrays of another scale than images in files."""
+        arrays = [_as_array(one) for one in each if _is_array(one)]
+        if arrays:
+            held = ValueRange(0.0, 65_535.0 if self.deep else 255.0, 0.0, 0.0, whole=True)
+            held.warn(np.stack([_ends(array) for array in arrays]))
+
     def read(self, raw: Any) -> np.ndarray:
-        """Give one image as an array (channels, height, width)."""
-        pillow = need("PIL.Image", "images", "Reading images")
-        if isinstance(raw, (str, Openable)):
-            with open_image(Path(raw) if isinstance(raw, str) else raw, self.max_pixels) as image:
-                return self._arranged(image)
-        image = raw if hasattr(raw, "getexif") else pillow.fromarray(_as_pixels(raw))
-        return self._arranged(image)
+        """Give one image as an array (channels, height, width).
+
+        Raises:
+            DataError: for a file that is missing, no image, truncated or damaged, and for what is
+                no image at all.
+        """
+        if _is_array(raw):
+            pillow = need("PIL.Image", "images", "Reading images")
+            return self._arranged(pillow.fromarray(_as_pixels(raw)))
+        try:
+            return self.decode(Path(raw) if isinstance(raw, str) else raw)
+        except DataError as error:
+            raise DataError(f"{error} Get the file again, or leave it out.") from error
+
+    def decode(self, file: Any) -> np.ndarray:
+        """Give the image of a file, or a Pillow image, as `read` does; the error has no advice."""
+        if isinstance(file, Openable):
+            with open_image(file, self.max_pixels) as image:
+                return self._decoded(image, str(file))
+        return self._decoded(file, str(getattr(file, "filename", "") or "The image"))
+
+    def _decoded(self, image: Any, name: str) -> np.ndarray:
+        """Read the pixels, where damage shows that the first bytes did not tell."""
+        try:
+            return self._arranged(image)
+        except BROKEN as error:
+            raise DataError(f"{name} is broken: {error or type(error).__name__}.") from error
 
     def _arranged(self, image: Any) -> np.ndarray:
-        image = need("PIL.ImageOps", "images", "Reading images").exif_transpose(image)
+        image = _upright(image)
         planes = self._planes(image)
         resized = [np.asarray(self._resized(plane)) for plane in planes]
         array = np.stack([p if p.ndim == 2 else np.moveaxis(p, 2, 0) for p in resized])
@@ -216,6 +247,8 @@ def open_image(path: Openable, max_pixels: int) -> Any:
     pillow = need("PIL.Image", "images", "Reading images")
     try:
         image = pillow.open(path if isinstance(path, Path) else path.open("rb"))
+    except FileNotFoundError as error:
+        raise DataError(f"There is no file {path}.") from error
     except pillow.DecompressionBombError as error:
         raise DataError(f"{path} is larger than Pillow opens ({error}).") from error
     except BROKEN as error:
@@ -241,7 +274,7 @@ def read_header(path: Openable, max_pixels: int) -> Header:
             turned = False
         size = image.size
         if turned and image.format == "TIFF":  # of which newer Pillows turn the size themselves
-            size = need("PIL.ImageOps", "images", "Reading images").exif_transpose(image).size
+            size = _upright(image).size
         elif turned:
             size = size[::-1]
         width, height = size
@@ -251,6 +284,36 @@ def read_header(path: Openable, max_pixels: int) -> Header:
         elif image.mode in ("1", "L", "F", "I") or image.mode.startswith("I;"):
             colour = "grey"
         return Header(width, height, colour, _is_deep(image))
+
+
+def image_size(path: Openable, max_pixels: int = 100_000_000) -> tuple[int, int]:
+    """Give the (height, width) of an image file once it is upright. Raises as `open_image` does.
+
+    >>> import tempfile
+    >>> from PIL import Image
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "grey.png"
+    ...     Image.new("L", (6, 4)).save(path)
+    ...     image_size(path)
+    (4, 6)
+    """
+    header = read_header(path, max_pixels)
+    return header.height, header.width
+
+
+def _upright(image: Any) -> Any:
+    """Give the image turned as its EXIF data say.
+
+    Pillow maps the file of an uncompressed TIFF with the size that it has once it is turned, and
+    so garbles one that lies on its side; without a name to map, it reads the file instead.
+    """
+    if image.format == "TIFF" and getattr(image, "filename", ""):
+        name, image.filename = image.filename, ""
+        try:
+            image.load()
+        finally:
+            image.filename = name
+    return need("PIL.ImageOps", "images", "Reading images").exif_transpose(image)
 
 
 def _is_deep(image: Any) -> bool:
@@ -273,8 +336,25 @@ def _to_bytes(values: np.ndarray) -> np.ndarray:
     return scaled.clip(0, 255).astype(np.uint8)
 
 
+def _is_array(raw: Any) -> bool:
+    return not isinstance(raw, str | Openable) and not hasattr(raw, "getexif")
+
+
+def _as_array(raw: Any) -> np.ndarray:
+    return raw.detach().cpu().numpy() if isinstance(raw, Tensor) else np.asarray(raw)
+
+
+def _ends(array: np.ndarray) -> np.ndarray:
+    """Give the least and the greatest value, and a fraction where there is one."""
+    if array.dtype.kind not in "uif" or not array.size:
+        return np.zeros(3)  # what is no image is refused elsewhere
+    fractions = array[array != np.round(array)] if array.dtype.kind == "f" else array[:0]
+    low, high = array.min(), array.max()
+    return np.array([low, high, fractions[0] if fractions.size else high], dtype=np.float64)
+
+
 def _as_pixels(raw: Any) -> np.ndarray:
-    array = raw.detach().cpu().numpy() if isinstance(raw, Tensor) else np.asarray(raw)
+    array = _as_array(raw)
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[..., 0]
     if array.ndim not in (2, 3) or array.dtype.kind not in "uif":

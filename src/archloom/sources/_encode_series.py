@@ -13,6 +13,7 @@ from archloom.errors import ConfigError, DataError, did_you_mean
 from archloom.sources._encode_table import TableEncoder
 from archloom.sources._observations import Observations, bin_means, interpolated
 from archloom.sources._ragged import Ragged, padded, resampled, series_of
+from archloom.sources._value_range import ValueRange
 from archloom.task import Inputs
 
 MODES = ("auto", "plain", "pad", "resample", "bins", "grid")
@@ -121,6 +122,7 @@ class SeriesEncoder:
         self._fitted |= _scales(grid)
         self._fitted["masked"] = grid.mask is not None
         self._fitted["errors"] = grid.errors is not None
+        self._fitted["range"] = ValueRange.of(_known(grid)).to_json()
         notices = _notices(raw)
         self._static = None
         if static is not None:
@@ -159,7 +161,11 @@ class SeriesEncoder:
         raw = series_of(series, self._layout_of(series), self._fitted.get("names"))
         self._check_alike(raw)
         check_points(points_of(raw))
-        tensor = torch.from_numpy(self._stacked(self._gridded(raw)))
+        grid = self._gridded(raw)
+        seen = ValueRange.from_json(self._fitted.get("range"))
+        if seen is not None:
+            seen.warn(_known(grid))
+        tensor = torch.from_numpy(self._stacked(grid))
         if self._static is None:
             return tensor
         facts = self._static.transform(static)
@@ -326,6 +332,11 @@ def check_points(counts: np.ndarray) -> None:
             f"Every sample needs an observation, {len(empty)} of {len(counts)} have none (sample "
             f"{named}{' ...' if len(empty) > 5 else ''}): leave them out (drop_empty=True)."
         )
+
+
+def _known(grid: Gridded) -> np.ndarray:
+    """Give the values, NaN where there was nothing to see."""
+    return grid.values if grid.mask is None else np.where(grid.mask > 0, grid.values, np.nan)
 
 
 def _scales(grid: Gridded) -> dict[str, list[float]]:

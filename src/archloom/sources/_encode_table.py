@@ -22,6 +22,7 @@ from archloom.sources._columns import (
     numbers_of,
     text_of,
 )
+from archloom.sources._value_range import beyond, warn_of_scale
 from archloom.task import Inputs
 
 _ID_NAME = re.compile(r"(^|[_\s.-])(id|uuid|guid|key|index|rowid)$|^unnamed: 0$|ID$", re.IGNORECASE)
@@ -197,6 +198,7 @@ class TableEncoder:
         if not self._columns:
             raise DataError("The encoder has seen no table: call fit before transform.")
         values = self._arranged(columns_of(X))
+        self._compare(values)
         numbers = [
             part
             for column in self._columns
@@ -214,6 +216,17 @@ class TableEncoder:
             return inputs["numbers"]
         inputs["categories"] = torch.from_numpy(np.stack([code for _, code in codes], 1))
         return inputs
+
+    def _compare(self, values: Mapping[str, np.ndarray]) -> None:
+        """Warn of a column that is of another scale than in training."""
+        for column in self._columns:
+            if isinstance(column, NumberColumn) and column.kind == "number":
+                low, high = column.places[0], column.places[-1]
+                if self.numbers == "standard":  # a range beyond what was seen on either side
+                    low, high = (2 * low + high) / 3, (low + 2 * high) / 3
+                if column.scores[0] < column.scores[-1]:
+                    found = numbers_of(values[column.name], "number", column.name)
+                    warn_of_scale(beyond(found, low, high, column.name))
 
     def _arranged(self, columns: Columns) -> Mapping[str, np.ndarray]:
         columns = columns.without(self.ignore)
@@ -235,6 +248,11 @@ class TableEncoder:
                 f"{' and '.join(filter(None, (lacks, brings)))}. Fitted: {_listed(self._names)}."
             )
         return columns.values
+
+    @property
+    def named(self) -> bool:
+        """Whether the columns that were fitted had names of their own."""
+        return self._named
 
     @property
     def _coded(self) -> list[CategoryColumn]:

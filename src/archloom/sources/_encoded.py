@@ -65,7 +65,7 @@ def encoded_task(
     if plan.has_test:
         cut["test"] = plan.open_test(lambda: None)  # numbers alone, nothing to see
     index = {part: _indices(split) for part, split in cut.items()}
-    pieces = {part: take(raws.get(part, raw), rows) for part, rows in index.items()}
+    pieces = {part: take_samples(raws.get(part, raw), rows) for part, rows in index.items()}
     inputs = {"train": _fitted(encoder, pieces.pop("train"))}
     inputs |= {part: encoder.transform(piece) for part, piece in pieces.items()}
     splits = {part: Split(tree, cut[part].targets) for part, tree in inputs.items()}
@@ -119,7 +119,7 @@ def _fitted(encoder: Encoder, raw: Any) -> Inputs:
     return encoder.transform(raw)
 
 
-def take(raw: Any, index: np.ndarray) -> Any:
+def take_samples(raw: Any, index: np.ndarray) -> Any:
     """Give the samples at `index` of raw data of any form."""
     if isinstance(raw, list | tuple):
         return [raw[number] for number in index.tolist()]

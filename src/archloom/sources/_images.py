@@ -14,7 +14,6 @@ import numpy as np
 
 from archloom.errors import DataError
 from archloom.sources._decode import (
-    BROKEN,
     Fit,
     Header,
     ImageEncoder,
@@ -170,12 +169,11 @@ def _fill(
 ) -> dict[str, Any]:
     def read(file: Openable) -> np.ndarray | str:
         try:
-            return encoder.read(file)
-        except BROKEN as error:
-            why = str(error) if isinstance(error, DataError) else f"{file} is broken: {error}"
+            return encoder.decode(file)
+        except DataError as error:
             if not skip_broken:
-                raise _broken(why) from error
-            return why
+                raise _broken(str(error)) from error
+            return str(error)
 
     kept: list[int] = []
     broken: list[tuple[int, str]] = []

@@ -1,4 +1,4 @@
-"""Files of series: arrays, tables with a row a sample, and tables with a row an observation."""
+"""Files of series: tables with a row a sample, and tables with a row an observation."""
 
 from __future__ import annotations
 
@@ -12,10 +12,7 @@ from archloom.errors import ConfigError, DataError, did_you_mean
 from archloom.sources._columns import Columns, column_kind, missing, numbers_of, text_of
 from archloom.sources._observations import Observations, checked
 from archloom.sources._ragged import Ragged
-from archloom.sources._read_npz import read_npz
 from archloom.sources._read_table import read_table
-
-_SERIES_KEYS = (("X", "y"), ("series", "labels"), ("data", "target"), ("x", "y"))
 
 
 def read_series(
@@ -27,8 +24,6 @@ def read_series(
     static: Any,
 ) -> tuple[Any, Any, Any]:
     """Give series, targets and a table of facts or None; see `from_series`."""
-    if path.suffix.lower() == ".npz":
-        return (*_from_npz(path), static)
     table = read_table(path)
     if target is None:
         raise ConfigError(
@@ -116,14 +111,3 @@ def _labels(column: np.ndarray, name: str) -> np.ndarray:
     if column.dtype.kind == "O":
         return np.array([text_of(value) for value in column])
     return column
-
-
-def _from_npz(path: Path) -> tuple[Any, Any]:
-    arrays = read_npz(path, needs=(), what="series")
-    for series, labels in _SERIES_KEYS:
-        if series in arrays and labels in arrays:
-            return arrays[series], arrays[labels]
-    raise DataError(
-        f"An npz file of series holds X and y, or series and labels; {path} holds: "
-        f"{', '.join(sorted(arrays)) or 'no named arrays'}."
-    )

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from archloom.errors import ConfigError, DataError
+from archloom.sources._array_file import is_array_file, read_arrays
 from archloom.sources._columns import Columns, columns_of
 from archloom.sources._encode_series import SeriesEncoder, check_points, points_of
-from archloom.sources._encoded import encoded_task, take
+from archloom.sources._encoded import encoded_task, take_samples
 from archloom.sources._observations import Observations
 from archloom.sources._ragged import array_of, series_of
 from archloom.sources._read_series import read_series
@@ -32,7 +33,7 @@ class SeriesTable:
     def take(self, index: np.ndarray) -> SeriesTable:
         """Give the samples at `index`."""
         static = None if self.static is None else self.static.take(index)
-        return SeriesTable(take(self.series, index), static)
+        return SeriesTable(take_samples(self.series, index), static)
 
 
 def from_series(
@@ -68,7 +69,8 @@ def from_series(
 
     `X` may be a file:
 
-    - `.npz` with arrays X and y (or series and labels);
+    - `.npz` with arrays X and y (or series and labels), and perhaps X_val, y_val, X_test, y_test
+      and groups;
     - a CSV or Parquet table with a row a sample: the column `target`, all others one series;
     - one with a row an observation: `sample` names the column of the sample, `time`, `value` (one
       or several), `error` and `channel` those of the observation, `target` and the columns listed
@@ -105,8 +107,13 @@ def from_series(
         }
         source = json_source("series", X=path, **given)
         settings.setdefault("name", path.stem)
-        names = {"time": time, "error": error, "channel": channel}
-        X, y, static = read_series(path, target, sample, value, names, static)
+        if is_array_file(path):
+            X, y, own = read_arrays(path, {"valid": valid, "test": test, **settings})
+            valid, test = own.pop("valid"), own.pop("test")
+            settings = {**own, **{k: v for k, v in settings.items() if v is not None}}
+        else:
+            names = {"time": time, "error": error, "channel": channel}
+            X, y, static = read_series(path, target, sample, value, names, static)
     elif y is None:
         raise ConfigError("Series need targets: from_series(X, y), or a file.")
     settings.setdefault("name", "series")
@@ -147,7 +154,7 @@ def _whole(
         return raw, y, []
     kept = np.flatnonzero(counts > 0)
     notice = f"{len(counts) - len(kept)} of {len(counts)} samples have no observation: left out."
-    return raw.take(kept), take(y if isinstance(y, list) else np.asarray(y), kept), [notice]
+    return raw.take(kept), take_samples(y if isinstance(y, list) else np.asarray(y), kept), [notice]
 
 
 def _pair(part: Any, layout: str, like: SeriesTable) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from archloom.errors import ConfigError, DataError, did_you_mean
+from archloom.sources._array_file import is_array_file, read_arrays
 from archloom.sources._columns import Columns, column_kind, columns_of, missing, numbers_of, text_of
 from archloom.sources._encode_table import TableEncoder
 from archloom.sources._encoded import encoded_task
@@ -20,7 +21,7 @@ _FEW = 20
 
 def from_table(
     path: Any,
-    target: str | Sequence[str],
+    target: str | Sequence[str] | None = None,
     *,
     predict: Any = None,
     drop: str | Sequence[str] = (),
@@ -40,9 +41,11 @@ def from_table(
     """Read a table and predict the column `target`, or several of them, from the others.
 
     `path` is a CSV file (packed with gzip or not) or a Parquet file, a pandas frame, a dict of
-    columns or a list of dicts. `valid` and `test` are fractions, or tables of their own.
-    `groups` names a column whose equal values stay on one side of a split, `time` one by which
-    rows are split, the latest last; neither is an input, nor is what `drop` lists.
+    columns or a list of dicts; or an `.npz` file with arrays X and y, where no target is named,
+    and perhaps X_val, y_val, X_test, y_test and groups. `valid` and `test` are fractions, or
+    tables of their own. `groups` names a column whose equal values stay on one side of a split,
+    `time` one by which rows are split, the latest last; neither is an input, nor is what `drop`
+    lists.
 
     A target column of text, truth values or at most 20 whole numbers is a class, other numbers
     are numbers; several columns of 0 and 1 are labels, several of both kinds are mixed.
@@ -65,6 +68,19 @@ def from_table(
     Task('flowers', 42/6/12, shape={'numbers': (1,), 'categories': (1,)}, classes=2)
     """
     how: dict[str, Any] = {"separator": separator, "encoding": encoding, "header": header}
+    scales: dict[str, Any] = {"numbers": numbers, "max_categories": max_categories}
+    if is_array_file(path):
+        named = {"target": target, "drop": drop, "time": time, "categories": categories}
+        named |= {"groups": groups} if isinstance(groups, str) else {}
+        _refuse_names(path, named)
+        own = {"predict": predict, "valid": valid, "test": test, "seed": seed, "groups": groups}
+        return _of_arrays(existing(path, "table"), scales, {**own, **settings})
+    if target is None:
+        raise ConfigError(
+            "A table needs target, the name of the column to predict: pass it as --target COLUMN "
+            "to `archloom fit`, as target=... in Python, or in a settings file as "
+            "`data: {name: table, path: ..., target: ...}`."
+        )
     whole = _read(path, how)
     names, drop, categories = (_listed(given) for given in (target, drop, categories))
     aside = [*names, *(name for name in (groups, time) if name is not None), *drop]
@@ -85,17 +101,14 @@ def from_table(
         "groups": groups,
         "time": time,
         "seed": seed,
-        "numbers": numbers,
+        **scales,
         "categories": categories,
-        "max_categories": max_categories,
         "valid": _absolute(valid),
         "test": _absolute(test),
     }
     source = json_source("table", path=_absolute(path), **options)
     settings.setdefault("name", Path(path).stem if isinstance(path, str | Path) else "table")
-    encoder = TableEncoder(
-        numbers=numbers, categories=categories, max_categories=max_categories, ignore=aside
-    )
+    encoder = TableEncoder(**scales, categories=categories, ignore=aside)
     return encoded_task(
         whole.without(aside),
         y,
@@ -108,6 +121,32 @@ def from_table(
         source=source,
         **given,
         **{**_named(names, kind, y), **settings},
+    )
+
+
+def _refuse_names(path: Any, named: Mapping[str, Any]) -> None:
+    """Refuse settings that name columns of a file that has arrays."""
+    for name, value in named.items():
+        if value:
+            raise ConfigError(
+                f"{name}={value!r} names columns, and {path} holds arrays without names: leave it "
+                f"out, or write the table as a CSV file."
+            )
+
+
+def _of_arrays(path: Path, scales: Mapping[str, Any], given: dict[str, Any]) -> Task:
+    """Make a task of X and y of an npz file."""
+    source = json_source("table", path=path, **scales, **given)
+    X, y, own = read_arrays(path, given)
+    settings = {"name": path.stem, **given, **own}
+    return encoded_task(
+        columns_of(X),
+        y,
+        TableEncoder(**scales),
+        kind="table",
+        target=settings.pop("predict"),
+        source=source,
+        **settings,
     )
 
 

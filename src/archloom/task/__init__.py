@@ -21,6 +21,7 @@ from archloom.task._label_metrics import (
     label_f1,
 )
 from archloom.task._labels import encode_labels
+from archloom.task._layout import to_inputs
 from archloom.task._load import load, rebuild
 from archloom.task._mapped import Room, row_slices
 from archloom.task._metrics import (
@@ -37,9 +38,10 @@ from archloom.task._mixed import Mixed, target_from_json
 from archloom.task._mnist import fashion_mnist, mnist
 from archloom.task._multilabel import Labels
 from archloom.task._normalise import Normalisation, measure_normalisation
-from archloom.task._npz import from_npz
+from archloom.task._npz import from_npz, read_npz
 from archloom.task._number_metrics import mae, r2, rmse
 from archloom.task._numbers import Numbers
+from archloom.task._recognise import source_of_path
 from archloom.task._seeds import mix
 from archloom.task._sniff import kind_of, refuse_other
 from archloom.task._split import grouped_split, time_split
@@ -105,14 +107,17 @@ __all__ = [
     "quadratic_kappa",
     "r2",
     "read_idx",
+    "read_npz",
     "rebuild",
     "refuse_other",
     "rmse",
     "row_slices",
     "sample_hashes",
+    "source_of_path",
     "strata",
     "stratified_split",
     "stratified_subset",
     "target_from_json",
     "time_split",
+    "to_inputs",
 ]

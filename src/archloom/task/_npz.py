@@ -1,17 +1,18 @@
-"""Task from an `.npz` file in the layout of MedMNIST."""
+"""Task from an `.npz` file: in the layout of MedMNIST, or of X and y."""
 
 from __future__ import annotations
 
 import math
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from archloom import plugins
 from archloom.errors import DataError
 from archloom.task._arrays import from_arrays
 from archloom.task._cache import cached_rows
@@ -27,8 +28,11 @@ _BROKEN = (
 
 _KEYS = (
     *("train_images", "train_labels", "val_images", "val_labels", "test_images", "test_labels"),
-    *("class_names", "class_name"),
+    *("class_names", "class_name", "groups"),
 )
+_PLAIN = (("X", "y"), ("x", "y"), ("series", "labels"), ("images", "labels"), ("data", "target"))
+_SPLITS = {"train": ("", "_train"), "val": ("_val", "_valid", "_validation"), "test": ("_test",)}
+"""Other names of the arrays: pairs of inputs and targets, and what may follow them."""
 
 _BOMB = 200  # times larger than the file: more than pictures can be packed
 
@@ -44,6 +48,11 @@ def from_npz(
     **settings: Any,
 ) -> Task:
     """Read `train_images`, `train_labels` and, where present, `val_*` and `test_*`.
+
+    Or `X` and `y` and, where present, `X_val`, `y_val`, `X_test`, `y_test` and `groups`; `x`,
+    `X_train` and the like will do. X of two axes is then a table as `from_table` makes it, whose
+    encoder fills what is missing; with `kind="series"` it is one of series as of `from_series`;
+    anything else is images or volumes by its axes.
 
     Without `val_*`, the fraction `valid` of the training samples becomes the validation split;
     without `test_*` there is a test split only if the fraction `test` asks for one.
@@ -67,8 +76,15 @@ def from_npz(
     Task('noise', 18/2/20, shape=(1, 28, 28), classes=2)
     """
     path = existing(path, "npz file")
+    other = _source_of(path, settings.get("kind"))
+    if other is not None:
+        asked = {"valid": valid, "test": test, "seed": seed, **_as_encoded(settings)}
+        task: Task = plugins.find("data", other)(path, **asked)
+        return task
     arrays = read_npz(path, Room.of(memory, cache))
     given = dict(settings)
+    if "groups" in arrays:
+        given.setdefault("groups", arrays["groups"])
     if "class_names" not in given and "classes" not in given:
         given["class_names"] = _class_names(arrays)
     for split, fraction in (("val", valid), ("test", test)):
@@ -85,8 +101,33 @@ def from_npz(
     return from_arrays(images, arrays["train_labels"], seed=seed, **limits, **given)
 
 
+def _source_of(path: Path, kind: Any) -> str | None:
+    """Give the source that encodes X and y by what it learns of them, None for all other files."""
+    refuse_other(path, "zip", "an npz file")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = _entries(archive)
+            names = _names(entries)
+            if names.get("train_images") in (None, "train_images"):
+                return None
+            axes = len(_member(archive, entries[names["train_images"]], path).shape)
+    except _BROKEN:
+        return None  # reading it says what is wrong
+    if kind == "series":
+        return "series"
+    return "table" if kind == "table" or (kind is None and axes == 2) else None
+
+
+def _as_encoded(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Give settings of `from_arrays` as sources with an encoder call them."""
+    kept = {name: value for name, value in settings.items() if name not in ("kind", "target")}
+    return {**kept, "predict": settings["target"]} if "target" in settings else kept
+
+
 def read_npz(path: Path, room: Room) -> Mapping[str, np.ndarray]:
-    """Read the arrays of MedMNIST's layout, images larger than the room mapped from its folder.
+    """Read the arrays by MedMNIST's names, images larger than the room mapped from its folder.
+
+    X and y get these names, too.
 
     Raises:
         DataError: when the file is of another kind or layout, truncated, damaged, or when it
@@ -95,13 +136,15 @@ def read_npz(path: Path, room: Room) -> Mapping[str, np.ndarray]:
     refuse_other(path, "zip", "an npz file")
     try:
         with zipfile.ZipFile(path) as archive:
-            parts = {part.key: part for part in map(_part, archive.infolist()) if part is not None}
-            _check_keys(path, set(parts))
-            members = {key: _member(archive, parts[key], path) for key in _KEYS if key in parts}
+            entries = _entries(archive)
+            names = _names(entries)
+            _check_keys(path, set(names), set(entries))
+            members = {key: _member(archive, entries[name], path) for key, name in names.items()}
             _check_size(path, members.values(), room)
-            pictures = sum(m.size for m in members.values() if m.key.endswith("_images"))
+            large = {key for key in members if key.endswith("_images")}
+            fits = room.fits(sum(members[key].size for key in large))
             return {
-                key: _read(archive, member, path, room, fits=room.fits(pictures))
+                key: _read(archive, member, path, room, fits=fits or key not in large)
                 for key, member in members.items()
             }
     except _BROKEN as error:
@@ -129,9 +172,30 @@ class _Member(_Entry):
         return math.prod(self.shape) * self.dtype.itemsize
 
 
-def _part(info: zipfile.ZipInfo) -> _Entry | None:
-    name = info.filename
-    return _Entry(name.removesuffix(".npy"), info) if name.endswith(".npy") else None
+def _entries(archive: zipfile.ZipFile) -> dict[str, _Entry]:
+    found = [info for info in archive.infolist() if info.filename.endswith(".npy")]
+    keys = [info.filename.removesuffix(".npy") for info in found]
+    return {key: _Entry(key, info) for key, info in zip(keys, found, strict=True)}
+
+
+def _names(keys: Iterable[str]) -> dict[str, str]:
+    """Give what the file calls the arrays that are read, by MedMNIST's names of them."""
+    keys = set(keys)
+    known = {key: key for key in _KEYS if key in keys}
+    if any(key.endswith(("_images", "_labels")) for key in known):
+        return known
+    for inputs, targets in _PLAIN:
+        pairs = {"images": inputs, "labels": targets}
+        found = {
+            f"{split}_{part}": f"{name}{suffix}"
+            for split, suffixes in _SPLITS.items()
+            for part, name in pairs.items()
+            for suffix in suffixes
+            if f"{name}{suffix}" in keys
+        }
+        if "train_images" in found and "train_labels" in found:
+            return {**found, **known}
+    return known
 
 
 def _member(archive: zipfile.ZipFile, entry: _Entry, path: Path) -> _Member:
@@ -165,7 +229,7 @@ def _check_size(path: Path, members: Any, room: Room) -> None:
 def _read(
     archive: zipfile.ZipFile, member: _Member, path: Path, room: Room, *, fits: bool
 ) -> np.ndarray:
-    if fits or not member.key.endswith("_images") or member.fortran:
+    if fits or member.fortran:
         with archive.open(member.info) as file:
             array: np.ndarray = np.lib.format.read_array(file, allow_pickle=False)
             return array
@@ -190,14 +254,15 @@ def _read(
     return rows
 
 
-def _check_keys(path: Path, keys: set[str]) -> None:
+def _check_keys(path: Path, keys: set[str], held: set[str]) -> None:
     for split in ("train", "val", "test"):
         pair = {f"{split}_images", f"{split}_labels"}
         if (split == "train" or pair & keys) and not pair <= keys:
             raise DataError(
-                f"An npz file in the layout of MedMNIST holds train_images, train_labels and "
-                f"perhaps val_* and test_*; {path} lacks {', '.join(sorted(pair - keys))}. "
-                f"It holds: {', '.join(sorted(keys)) or 'nothing'}."
+                f"An npz file of data holds X and y, perhaps with X_val, y_val, X_test, y_test; or "
+                f"in the layout of MedMNIST train_images, train_labels and perhaps val_* and "
+                f"test_*; {path} lacks {', '.join(sorted(pair - keys))}. It holds: "
+                f"{', '.join(sorted(held)) or 'nothing'}."
             )
 
 

@@ -217,7 +217,10 @@ def test_architectures_of_changed_points_build() -> None:
     point = space.default()
     for first, second in itertools.pairwise(space.sample(rng) for _ in range(10)):
         point = space.mutate(space.cross(first, second, rng), rng)
-        small_cnn.build(Architecture.from_json(point.to_json()), device="meta")
+        again = Architecture.from_json(point.to_json())
+        model = small_cnn.build(again, device="meta")
+        assert model[0].out_channels == point["width"]
+        assert len(model[1]) == point["body"]
 
 
 class Everything:

@@ -7,16 +7,26 @@ from archloom.nn._load import load_space, yaml_space
 from archloom.nn._model_space import ModelSpace, model_space
 from archloom.nn._pick import Pick
 from archloom.nn._reading import Reading
+from archloom.nn._routing import Assignment, Gate, Weighted
+from archloom.nn._share_check import unshareable
+from archloom.nn._supernet import Supernet
+from archloom.nn._wired import wired
 
 __all__ = [
+    "Assignment",
+    "Gate",
     "ModelSpace",
     "Pick",
     "Reading",
+    "Supernet",
+    "Weighted",
     "add",
     "concat",
     "load_space",
     "model_space",
     "residual",
     "scaled",
+    "unshareable",
+    "wired",
     "yaml_space",
 ]

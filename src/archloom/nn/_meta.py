@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
 import torch
+from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from archloom.errors import SpaceError
@@ -29,8 +30,25 @@ _FILLS: Final = frozenset({"uniform_", "normal_", "fill_", "zero_", "erfinv_", "
 _EMPTY: Final = {torch.randn: torch.empty, torch.rand: torch.empty}
 
 
+def _plain_norm(x: torch.Tensor, mean: torch.Tensor | None, *others: Any, **more: Any) -> bool:
+    if not x.is_meta or mean is None or x.dim() < 2 or torch.is_grad_enabled():
+        return False
+    return mean.shape == x.shape[1:2] and x.shape[0] > 1
+
+
+def _plain_relu(x: torch.Tensor, inplace: bool = False) -> bool:
+    return x.is_meta and not inplace and not torch.is_grad_enabled()
+
+
+_SAME: Final[Mapping[Any, Callable[..., bool]]] = {
+    functional.batch_norm: _plain_norm,
+    functional.relu: _plain_relu,
+}
+"""What gives its input's shape, and when it surely does: torch takes a millisecond to find out."""
+
+
 class _NoInit(TorchFunctionMode):
-    """Skip the filling of meta tensors: they hold nothing.
+    """Skip the filling of meta tensors, which hold nothing, and other work that is for nothing.
 
     The first random fill on the meta device loads torch's compiler (over a second, cold), which
     a trace has no use for.
@@ -48,6 +66,8 @@ class _NoInit(TorchFunctionMode):
             target = args[0] if args else kwargs.get("tensor")
             if isinstance(target, torch.Tensor) and target.is_meta:
                 return target
+        if func in _SAME and _SAME[func](*args, **kwargs):
+            return torch.empty_like(args[0])
         if func in _EMPTY and not {"device", "generator", "out"} & kwargs.keys():
             func = _EMPTY[func]
         return func(*args, **kwargs)

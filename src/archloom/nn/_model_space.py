@@ -8,17 +8,20 @@ import math
 from collections.abc import Callable, Mapping
 from functools import cached_property, partial
 from types import MappingProxyType
-from typing import Any, Final, TypeAlias, cast, final, overload
+from typing import Any, Final, Literal, TypeAlias, cast, final, overload
 
 import torch
 from torch import nn
 
-from archloom.architecture import Architecture
+from archloom.architecture import Architecture, Value, as_value
 from archloom.errors import ConfigError, SpaceError, did_you_mean
 from archloom.nn._fixed import TRAIN_SCOPE, fixed
 from archloom.nn._meta import without_data
 from archloom.nn._names import name_of
 from archloom.nn._pick import Pick, as_domain
+from archloom.nn._pinned import check_pinned, merged, pinning
+from archloom.nn._share_check import shareable
+from archloom.nn._supernet import Supernet
 from archloom.nn._trace import Trace, trace
 from archloom.nn._verify import Example, verify
 from archloom.space import Choice, Domain, Space
@@ -85,6 +88,7 @@ class ModelSpace:
     Attributes:
         name: where another process finds it: "module:function", "file.py:function" or a YAML file.
         settings: what was set, as JSON can hold it (lists become tuples); defaults do not appear.
+        pins: label -> value of the choices that are no longer open; see `pinned`.
         function: the function (or class) itself.
     """
 
@@ -94,10 +98,12 @@ class ModelSpace:
         name: str,
         settings: Mapping[str, Any] | None = None,
         extra: Mapping[str, Domain] | None = None,
+        pins: Mapping[str, Value] | None = None,
     ) -> None:
         self.function = function
         self.name = name
         self.settings: Mapping[str, Any] = MappingProxyType(dict(settings or {}))
+        self.pins: Mapping[str, Value] = MappingProxyType(dict(sorted((pins or {}).items())))
         self._extra = dict(extra or {})
         self.__doc__ = function.__doc__
         self.__name__ = getattr(function, "__name__", name)
@@ -118,9 +124,13 @@ class ModelSpace:
                     f"{self.__name__} has no setting {setting!r}: {did_you_mean(setting, known)}."
                 )
         if pick is not None:
-            return self.function(pick, **{**self.settings, **settings})
+            return self.function(pinning(pick, self.pins), **{**self.settings, **settings})
         plain = {setting: _plain(setting, value) for setting, value in settings.items()}
-        return ModelSpace(self.function, self.name, {**self.settings, **plain}, self._extra)
+        return self._with(settings={**self.settings, **plain})
+
+    def _with(self, **changes: Any) -> ModelSpace:
+        kept = {"settings": self.settings, "extra": self._extra, "pins": self.pins}
+        return ModelSpace(self.function, self.name, **{**kept, **changes})
 
     @cached_property
     def space(self) -> Space:
@@ -196,12 +206,64 @@ class ModelSpace:
         'value'
         """
         extra = {f"{TRAIN_SCOPE}{name}": as_domain(name, d) for name, d in domains.items()}
-        return ModelSpace(self.function, self.name, self.settings, {**self._extra, **extra})
+        return self._with(extra={**self._extra, **extra})
+
+    def pinned(self, values: Mapping[str, Any] | None = None, /, **more: Any) -> ModelSpace:
+        """Settle some choices: their labels vanish from `space`, and every reading takes `values`.
+
+        Args:
+            values: label -> value, as in an `Architecture`.
+            more: the same for labels that are plain names.
+
+        Raises:
+            ConfigError: for a label or a value that the space does not have; where settings are
+                missing that the space needs, when they are there.
+
+        >>> from archloom.zoo import small_cnn
+        >>> small = small_cnn.pinned({"stages": 2}, kernel=3)
+        >>> "stages" in small.space.labels, small.space.size < small_cnn.space.size
+        (False, True)
+        """
+        pins = merged(self.pins, values or {}, more)
+        if pins == self.pins:
+            return self
+        space = self._with(pins=pins)
+        if not _missing(self.function, self.settings):
+            space._trace  # noqa: B018  (it checks the pins)
+        return space
+
+    def supernet(
+        self,
+        pinned: Mapping[str, Any] | Literal["auto"] | None = None,
+        *,
+        example: Example | None = None,
+        **more_pinned: Any,
+    ) -> Supernet:
+        """Give one model that holds the weights of all architectures.
+
+        Args:
+            pinned: choices to settle before, as in `pinned(...)`; or "auto": those that cannot be
+                shared, at their defaults (see `unshareable`).
+            example: a batch, as in `verify`: each option is tried on the meta device, alone and
+                weighted with the others.
+            more_pinned: more choices to settle, whose labels are plain names.
+
+        Raises:
+            ConfigError: for a pinned label or value that the space does not have.
+            SpaceError: naming a choice that cannot be shared, and how to pin it; or options whose
+                outputs differ in shape.
+        """
+        auto = pinned == "auto"
+        space = self.pinned(None if auto else cast("Mapping[str, Any]", pinned), **more_pinned)
+        with torch.device("cpu"):
+            return Supernet(shareable(space, example, pin=auto))
 
     def to_json(self) -> dict[str, Any]:
         """Give a dict that `json.dumps` takes, and that another process can make the space from."""
         choices = tuple(Choice(label, "value", d) for label, d in self._extra.items())
         data: dict[str, Any] = {"name": self.name, "settings": _listed(dict(self.settings))}
+        if self.pins:
+            data["pinned"] = _listed(dict(self.pins))
         if choices:
             data["joint"] = Space(choices).to_json()
         return data
@@ -217,26 +279,24 @@ class ModelSpace:
 
         found = load_space(data["name"], **data.get("settings", {}))
         extra = Space.from_json(data["joint"]).choices if "joint" in data else ()
-        return cls(found.function, data["name"], found.settings, {c.label: c.domain for c in extra})
+        pins = {label: as_value(value) for label, value in data.get("pinned", {}).items()}
+        joint = {choice.label: choice.domain for choice in extra}
+        return cls(found.function, data["name"], found.settings, joint, pins)
 
     @cached_property
     def _trace(self) -> Trace:
+        if self.pins:
+            check_pinned(self._with(pins={}).space, self.pins)
         return trace(self._read, self._extra)
 
     def _read(self, pick: Pick) -> nn.Module:
-        missing = [
-            p.name
-            for p in _parameters(self.function)[1:]
-            if p.default is p.empty
-            and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)
-            and p.name not in self.settings
-        ]
+        missing = _missing(self.function, self.settings)
         if missing:
             raise ConfigError(
                 f"{self.__name__} needs a value for {', '.join(map(repr, missing))}: "
                 f"{self.__name__}({missing[0]}=...)."
             )
-        model = self.function(pick, **self.settings)
+        model = self.function(pinning(pick, self.pins), **self.settings)
         if not isinstance(model, nn.Module):
             raise SpaceError(
                 f"{self.__name__} must return an nn.Module, got {model!r}: is a return missing?"
@@ -245,7 +305,8 @@ class ModelSpace:
 
     def __repr__(self) -> str:
         bound = ", ".join(f"{name}={value!r}" for name, value in self.settings.items())
-        return f"<ModelSpace {self.name}({bound})>"
+        pinned = f", pinned {dict(self.pins)}" if self.pins else ""
+        return f"<ModelSpace {self.name}({bound}){pinned}>"
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, ModelSpace):
@@ -271,6 +332,17 @@ class ModelSpace:
 
 def _parameters(function: SpaceFunction) -> list[inspect.Parameter]:
     return list(inspect.signature(function).parameters.values())
+
+
+def _missing(function: SpaceFunction, settings: Mapping[str, Any]) -> list[str]:
+    """Give the names of the settings that the function needs and does not have."""
+    return [
+        p.name
+        for p in _parameters(function)[1:]
+        if p.default is p.empty
+        and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)
+        and p.name not in settings
+    ]
 
 
 def _plain(setting: str, value: Any) -> Any:

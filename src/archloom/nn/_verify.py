@@ -12,6 +12,7 @@ from torch.utils import _pytree as pytree
 
 from archloom.architecture import Architecture, Value
 from archloom.errors import SpaceError
+from archloom.nn._blend import shapes
 from archloom.nn._cover import cover
 from archloom.nn._fixed import Fixed
 from archloom.nn._meta import CODE_ERRORS, without_data
@@ -66,10 +67,10 @@ class _Trial:
             output = without_data(lambda: self._output(architecture))
         except CODE_ERRORS as error:
             place = f"in {self._running[-1]}: " if self._running else ""
-            return _Fault(place + _shortened(error), error)
-        if output_shape is None or _shapes(output) == tuple(output_shape):
+            return _Fault(place + shortened(error), error)
+        if output_shape is None or shapes(output) == tuple(output_shape):
             return None
-        return _Fault(f"it gives {_shapes(output)} where {tuple(output_shape)} is wanted.")
+        return _Fault(f"it gives {shapes(output)} where {tuple(output_shape)} is wanted.")
 
     def _output(self, architecture: Architecture) -> Any:
         self._running.clear()
@@ -81,7 +82,7 @@ class _Trial:
             (t.device for t in (*model.parameters(), *model.buffers())), torch.empty(0).device
         )
         with torch.no_grad():
-            return call(model.train(), pytree.tree_map(lambda x: _like(x, device), self._example))
+            return call(model.train(), like(self._example, device))
 
 
 def call(model: nn.Module, example: Example) -> Any:
@@ -91,10 +92,14 @@ def call(model: nn.Module, example: Example) -> Any:
     return model(*example) if isinstance(example, tuple) else model(example)
 
 
-def _like(leaf: Any, device: torch.device) -> Any:
-    if not isinstance(leaf, Tensor):
-        return leaf
-    return torch.zeros(leaf.shape, dtype=leaf.dtype, device=device)
+def like(example: Example, device: torch.device) -> Any:
+    """Give an example of zeros on that device."""
+    return pytree.tree_map(
+        lambda x: (
+            torch.zeros(x.shape, dtype=x.dtype, device=device) if isinstance(x, Tensor) else x
+        ),
+        example,
+    )
 
 
 @final
@@ -184,14 +189,14 @@ def _compare(
     try:
         output = module(*args, **kwargs)
     except CODE_ERRORS as error:
-        taken = ", ".join(str(_shapes(arg)) for arg in (*args, *kwargs.values()))
+        taken = ", ".join(str(shapes(arg)) for arg in (*args, *kwargs.values()))
         raise SpaceError(
-            f"Option {name!r} of {label!r} fails on an input of shape {taken}: {_shortened(error)}"
+            f"Option {name!r} of {label!r} fails on an input of shape {taken}: {shortened(error)}"
         ) from error
-    if _shapes(output) != _shapes(chosen[1]):
+    if shapes(output) != shapes(chosen[1]):
         raise SpaceError(
-            f"Option {name!r} of {label!r} gives {_shapes(output)} where {chosen[0]!r} gives "
-            f"{_shapes(chosen[1])}: pad it, or pass same_shape=False."
+            f"Option {name!r} of {label!r} gives {shapes(output)} where {chosen[0]!r} gives "
+            f"{shapes(chosen[1])}: pad it, or pass same_shape=False."
         )
 
 
@@ -229,13 +234,7 @@ def _told(architecture: Architecture) -> str:
     return ", ".join(f"{label}={value!r}" for label, value in architecture.items())
 
 
-def _shapes(output: Any) -> Any:
-    """Give the shape of a tensor, or the shapes of all tensors in a structure."""
-    if isinstance(output, Tensor):
-        return tuple(output.shape)
-    return pytree.tree_map(lambda x: tuple(x.shape) if isinstance(x, Tensor) else x, output)
-
-
-def _shortened(error: BaseException) -> str:
+def shortened(error: BaseException) -> str:
+    """Give what an error says, in one line of at most 300 letters."""
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."

@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 from torch.nn import functional
 
-from archloom.zoo._wired import wired
+from archloom.nn import wired
 
 
 def transformer(width: int, heads: int, dropout: float, *, masked: bool = False) -> nn.Module:

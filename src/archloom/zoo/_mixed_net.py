@@ -10,12 +10,11 @@ import torch
 from torch import nn
 
 from archloom.errors import ConfigError, did_you_mean
-from archloom.nn import ModelSpace, Pick, model_space
+from archloom.nn import ModelSpace, Pick, model_space, wired
 from archloom.zoo._convnet import convnet
 from archloom.zoo._series_net import series_net
 from archloom.zoo._table_net import table_net
 from archloom.zoo._text_net import text_net
-from archloom.zoo._wired import wired
 
 _BRANCHES: Final[Mapping[str, ModelSpace]] = {
     "image": convnet,

@@ -10,10 +10,9 @@ import torch
 from torch import nn
 
 from archloom.errors import ConfigError
-from archloom.nn import Pick, concat, model_space
+from archloom.nn import Pick, concat, model_space, wired
 from archloom.zoo import _series_parts as parts
 from archloom.zoo._dims import ACTIVATIONS, initialised
-from archloom.zoo._wired import wired
 
 _LONGEST: Final = 256
 _LONGEST_CONTEXT: Final = 64

@@ -7,9 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from archloom.nn import concat, residual
+from archloom.nn import concat, residual, wired
 from archloom.zoo._attention import transformer
-from archloom.zoo._wired import wired
 
 Activation = Callable[[], nn.Module]
 

@@ -10,9 +10,8 @@ import torch
 from torch import nn
 
 from archloom.errors import ConfigError
-from archloom.nn import Pick, model_space, residual
+from archloom.nn import Pick, model_space, residual, wired
 from archloom.zoo import _table_parts as parts
-from archloom.zoo._wired import wired
 
 _MOST_EMBEDDED: Final = 128
 _WIDTHS: Final = (128, 64, 256, 512)

@@ -10,7 +10,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
-from archloom.zoo._wired import wired
+from archloom.nn import wired
 
 _BITS: Final = 20
 

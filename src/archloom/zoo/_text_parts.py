@@ -8,8 +8,8 @@ from typing import Any, Final
 import torch
 from torch import nn
 
+from archloom.nn import wired
 from archloom.zoo._attention import transformer
-from archloom.zoo._wired import wired
 
 _FACTOR: Final = 1_000_003
 _MOST_STEPS: Final = 64

@@ -11,7 +11,9 @@ import pytest
 from archloom.config import checked_config, default_space, make_experiment
 from archloom.errors import ConfigError
 from archloom.estimators import Combined, CrossValidate, Repeat, Train
-from archloom.stages import BlackBox, Ensemble, Retrain, Test
+from archloom.oneshot import Darts, Monitor, Uniform
+from archloom.plugins import BUILT_IN
+from archloom.stages import BlackBox, Ensemble, OneShot, Retrain, Test
 from archloom.task import Task, digits, from_arrays
 
 
@@ -87,6 +89,150 @@ def test_training_settings_are_searched_jointly(task: Task, tmp_path: Path) -> N
     assert {"train.lr", "train.batch_size"} <= set(labels)
     with pytest.raises(ConfigError, match="lr has 3"):
         make_experiment(checked_config({"space": "mlp", "joint": {"lr": 3}}), task)
+
+
+# -- one-shot methods --------------------------------------------------------------------------
+
+SPACE = """
+from torch import nn
+from archloom import model_space
+
+@model_space
+def tiny(pick, features=16, classes=2):
+    def op(label):
+        wide = lambda: nn.Sequential(nn.Linear(8, 8), nn.BatchNorm1d(8))
+        return pick.layer(label, {"wide": wide, "tanh": nn.Tanh, "skip": nn.Identity})
+    stem = nn.Sequential(nn.Flatten(), nn.Linear(features, 8))
+    return nn.Sequential(stem, op("a"), op("b"), nn.Linear(8, classes))
+
+@model_space
+def norms(pick, features=16, classes=2):
+    "A choice between two kinds of norms as a value, which cannot be shared."
+    norm = pick.value("norm", ["batch", "layer"])
+    kinds = {"batch": nn.BatchNorm1d, "layer": nn.LayerNorm}
+    op = pick.layer("op", {"tanh": nn.Tanh, "skip": nn.Identity})
+    stem = nn.Sequential(nn.Flatten(), nn.Linear(features, 8), kinds[norm](8))
+    return nn.Sequential(stem, op, nn.Linear(8, classes))
+"""
+METHODS = list(BUILT_IN["methods"])
+SAMPLING = {"spos", "fairnas", "sandwich"}
+
+
+@pytest.fixture(scope="module")
+def small() -> Task:
+    images = np.random.default_rng(0).random((120, 4, 4)).astype(np.float32)
+    labels = (images.mean((1, 2)) > 0.5).astype(int)
+    return from_arrays(images, labels, valid=0.25, test=0.25, name="bright")
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_each_method_searches_retrains_and_tests(small: Task, tmp_path: Path, name: str) -> None:
+    (tmp_path / "space.py").write_text(SPACE)
+    config = checked_config(
+        {
+            "space": f"{tmp_path / 'space.py'}:tiny",
+            "strategy": {"name": name, "monitor": False, "channels_last": False},
+            "trials": 3,
+            "train": {"epochs": 1, "channels_last": False},
+            "out": str(tmp_path / "run"),
+        }
+    )
+    experiment = make_experiment(config, small, progress=False)
+    kinds = [type(stage) for stage in experiment.stages]
+    assert kinds == [OneShot, *([BlackBox] if name in SAMPLING else []), Retrain, Test]
+    study = experiment.run()
+    [retrained] = study.trials("retrain")
+    assert retrained.metrics["epochs"] == 4
+    assert study.note("test") is not None
+    again = make_experiment(config, small, progress=False)
+    assert again.run().events == study.events
+
+
+def test_settings_go_to_the_method_or_to_the_training_of_its_supernet(
+    task: Task, tmp_path: Path
+) -> None:
+    strategy = {"name": "darts", "order": 2, "epochs": 7, "arch_lr": 0.01, "select": "best"}
+    train = {"augment": True, "lr": 0.5}
+    found, retrain, _ = stages(task, tmp_path, strategy=strategy, train=train)
+    assert isinstance(found, OneShot)
+    assert found.gates == Darts(order=2)
+    assert (found.epochs, found.arch_lr, found.select) == (7, 0.01, "best")
+    assert (found.augment, found.lr) == (True, None), "the rate is the method's own"
+    assert isinstance(found.monitor, Monitor)
+    assert found.monitor.architectures > 0
+    assert isinstance(retrain.estimator, Train)
+    assert (retrain.estimator.lr, retrain.estimator.augment) == (0.5, True)
+
+
+def test_epochs_are_those_of_the_supernet_and_the_retraining_follows(
+    task: Task, tmp_path: Path
+) -> None:
+    found, retrain, _ = stages(task, tmp_path, strategy="gdas", train={"epochs": 3})
+    assert (found.epochs, retrain.epochs) == (3, 12)
+    found, retrain, _ = stages(task, tmp_path, strategy="gdas", retrain={"epochs": 5})
+    assert (found.epochs, retrain.epochs) == (50, 5)
+    *_, retrain, _ = stages(task, tmp_path, strategy="gdas", retrain={"folds": 3})
+    assert isinstance(retrain.estimator, CrossValidate)
+
+
+def test_sampling_methods_are_searched_as_told(task: Task, tmp_path: Path) -> None:
+    strategy = {"name": "spos", "search": {"name": "evolution", "population": 7, "sample": 2}}
+    found, search, *_ = stages(task, tmp_path, strategy=strategy)
+    assert found.gates == Uniform()
+    assert search.trials == 100
+    assert search.strategy.population == 7
+    _, search, *_ = stages(task, tmp_path, strategy="spos", trials=9)
+    assert search.trials == 9
+
+
+def test_choices_are_pinned_by_hand_or_where_they_cannot_be_shared(
+    task: Task, tmp_path: Path
+) -> None:
+    config = {"space": "mlp", "out": str(tmp_path / "run"), "pinned": {"layers": 2}}
+    experiment = make_experiment(checked_config(config), task, progress=False)
+    assert "layers" not in experiment.space.space.labels
+    assert dict(experiment.space.pins) == {"layers": 2}
+
+
+def test_a_choice_that_cannot_be_shared_is_pinned_with_a_notice(
+    small: Task, tmp_path: Path
+) -> None:
+    (tmp_path / "space.py").write_text(SPACE)
+    config = {"space": f"{tmp_path / 'space.py'}:norms", "strategy": "darts", "retrain": False}
+    config |= {"train": {"epochs": 1}, "test": False, "out": str(tmp_path / "run")}
+    experiment = make_experiment(checked_config(config), small, progress=False)
+    assert dict(experiment.space.pins) == {"norm": "batch"}
+    begin = experiment.run().note("one-shot-begin")
+    assert begin is not None
+    assert begin["pinned"] == {"norm": "batch"}
+    trained = make_experiment(
+        checked_config({**config, "strategy": "random"}), small, progress=False
+    )
+    assert "norm" in trained.space.space.labels, "other searches decide it"
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"strategy": "dartz"}, "did you mean 'darts'"),
+        ({"strategy": {"name": "darts", "oder": 2}}, "did you mean 'order'"),
+        ({"strategy": {"name": "darts", "epohcs": 2}}, "did you mean 'epochs'"),
+        ({"strategy": {"name": "darts", "search": "random"}}, "derives an architecture itself"),
+        ({"strategy": {"name": "darts", "order": 3}}, "order of Darts"),
+        ({"strategy": "darts", "folds": 3}, "nothing for `folds` to do"),
+        ({"strategy": "darts", "repeats": 3}, "nothing for `repeats` to do"),
+        ({"strategy": "darts", "estimator": "cost"}, "nothing for `estimator` to do"),
+        ({"pinned": {"layer": 2}}, "did you mean 'layers'"),
+    ],
+)
+def test_settings_of_methods_that_do_not_fit(
+    task: Task, tmp_path: Path, settings: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        stages(task, tmp_path, **settings)
+
+
+# -- settings that do not fit -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -21,14 +21,22 @@ if TYPE_CHECKING:
         TextClassifier,
         TextRegressor,
     )
-    from archloom.estimators import Candidate, Cost, CrossValidate, Repeat, Train, combine
+    from archloom.estimators import (
+        Candidate,
+        Cost,
+        CrossValidate,
+        Inherited,
+        Repeat,
+        Train,
+        combine,
+    )
     from archloom.experiment import Experiment
     from archloom.export import export_model
     from archloom.nn import ModelSpace, Pick, load_space, model_space
     from archloom.objective import Constraint, Objective
     from archloom.report import write_report
     from archloom.space import Space, integers, log_uniform, uniform
-    from archloom.stages import BlackBox, Ensemble, Retrain, Test
+    from archloom.stages import BlackBox, Ensemble, OneShot, Retrain, Test
     from archloom.strategies import Evolution, Grid, LocalSearch, Random
     from archloom.study import Study
     from archloom.task import Task
@@ -50,9 +58,11 @@ __all__ = [
     "Grid",
     "ImageClassifier",
     "ImageRegressor",
+    "Inherited",
     "LocalSearch",
     "ModelSpace",
     "Objective",
+    "OneShot",
     "Pick",
     "Proposal",
     "Random",
@@ -95,9 +105,11 @@ _HOME = {
     "Grid": "strategies",
     "ImageClassifier": "automl",
     "ImageRegressor": "automl",
+    "Inherited": "estimators",
     "LocalSearch": "strategies",
     "ModelSpace": "nn",
     "Objective": "objective",
+    "OneShot": "stages",
     "Pick": "nn",
     "Proposal": "trial",
     "Random": "strategies",

@@ -12,14 +12,14 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from archloom.errors import ConfigError, did_you_mean
 from archloom.objective import Objective
-from archloom.plugins import find
+from archloom.plugins import find, known, load
 
 if TYPE_CHECKING:
-    from archloom.estimators import Train
+    from archloom.estimators import CrossValidate, Train
     from archloom.experiment import Experiment
     from archloom.journal import Event
     from archloom.nn import ModelSpace
-    from archloom.stages import Stage
+    from archloom.stages import OneShot, Stage
     from archloom.strategies import Strategy
     from archloom.study import Study
     from archloom.task import Task
@@ -68,6 +68,7 @@ class SearchConfig(BaseModel):
 
     data: Named | None = None
     space: Named | None = None
+    pinned: dict[str, Any] = Field(default_factory=dict)
     joint: dict[str, Any] = Field(default_factory=dict)
     strategy: Named | None = None
     estimator: Named = "train"
@@ -180,7 +181,7 @@ def make_experiment(
     return Experiment(
         space,
         task,
-        _stages(config, task),
+        _stages(config, task, space),
         config.out or default_folder(space, task),
         objectives=config.objectives or [task.main_metric],
         constraints=config.constraints,
@@ -203,11 +204,19 @@ def _load_task(config: SearchConfig) -> Task:
 
 
 def make_space(config: SearchConfig, task: Task) -> ModelSpace:
-    """Load the space; without one, the one that `default_space` names for the task's kind."""
-    from archloom.nn import load_space
+    """Load the space; without one, the one that `default_space` names for the task's kind.
+
+    For a one-shot method, choices that cannot share weights are pinned to their defaults.
+    """
+    from archloom.nn import load_space, unshareable
 
     name, settings = _named(config.space or default_space(task), "space")
     space = load_space(name, **settings)
+    if config.pinned:
+        space = space.with_hints(task.hints).pinned(config.pinned)
+    if _method(config) is not None:
+        space = space.with_hints(task.hints)
+        space = space.pinned(unshareable(space, task.example(2)))
     return space.joint(**_domains(config.joint)) if config.joint else space
 
 
@@ -256,21 +265,134 @@ def default_folder(space: ModelSpace, task: Task) -> str:
     return str(Path("runs", f"{stem}-{number}"))
 
 
-def _stages(config: SearchConfig, task: Task) -> list[Stage]:
+def _stages(config: SearchConfig, task: Task, space: ModelSpace) -> list[Stage]:
     from archloom.stages import BlackBox, Ensemble, Retrain, Test
 
-    estimator = _estimator(config, task)
-    search = BlackBox(_strategy(config), estimator, trials=config.trials, keep=config.keep)
-    stages: list[Stage] = [search]
+    stages: list[Stage] = []
     retrain = RetrainConfig() if config.retrain is True else config.retrain
-    if retrain:
-        stages.append(Retrain(retrain.top, retrain.epochs, _retraining(config, retrain, task)))
+    if _method(config) is not None:
+        stages += _supernet_stages(config, task, space)
+        if retrain:
+            estimator, epochs = _after_supernet(config, retrain, task)
+            stages.append(Retrain(retrain.top, epochs, estimator))
+    else:
+        estimator = _estimator(config, task)
+        made = _strategy(config.strategy or {}, config.trials)
+        stages.append(BlackBox(made, estimator, trials=config.trials, keep=config.keep))
+        if retrain:
+            stages.append(Retrain(retrain.top, retrain.epochs, _retraining(config, retrain, task)))
     if config.ensemble is not False:
         settings = {} if config.ensemble is True else config.ensemble
         stages.append(_made(Ensemble, settings, "section `ensemble`"))
     if config.test:
         stages.append(Test())
     return stages
+
+
+# -- one-shot methods --------------------------------------------------------------------------
+
+
+def _method(config: SearchConfig) -> str | None:
+    """Give the name of the one-shot method that the strategy names, None for a strategy.
+
+    Raises:
+        ConfigError: for a name that is neither.
+    """
+    given = config.strategy or {}
+    if isinstance(given, dict) and "name" not in given:
+        return None
+    name, _ = _named(given, "strategy")
+    strategies, methods = known("strategies"), known("methods")
+    if name in strategies:
+        return None
+    if name in methods or (":" in name and hasattr(load(name), "probabilities")):
+        return name
+    if ":" not in name:
+        raise ConfigError(
+            f"There is no strategy or one-shot method called {name!r}: "
+            f"{did_you_mean(name, [*strategies, *methods])}."
+        )
+    return None
+
+
+def _supernet_stages(config: SearchConfig, task: Task, space: ModelSpace) -> list[Stage]:
+    """Give the stages that train a supernet and, where its method only samples, search it."""
+    from archloom.estimators import Cost, combine
+    from archloom.stages import BlackBox
+
+    _require_no_trial_settings(config)
+    stage, search = _one_shot(config, task)
+    stage.gates.setup(space.with_hints(task.hints).space, config.seed)
+    if stage.gates.derive() is not None:
+        if search is not None:
+            raise ConfigError(
+                "`strategy.search` searches with the weights of a supernet, and this method "
+                "derives an architecture itself: leave it out."
+            )
+        return [stage]
+    goals = {Objective.parse(text).metric for text in config.objectives or ()}
+    estimator = combine(stage.inherited, Cost(latency="latency_ms" in goals))
+    trials = config.trials if "trials" in config.model_fields_set else _SCORED
+    strategy = _strategy(search or {}, trials)
+    return [stage, BlackBox(strategy, estimator, trials=trials, keep=config.keep)]
+
+
+_SCORED = 100  # architectures: a score with inherited weights takes a fraction of a second
+_MOST_EPOCHS = 50  # unless more are asked for; papers say up to 310
+_SHARED = ("augment", "augment_strength", "label_smoothing", "amp", "channels_last")
+
+
+def _one_shot(config: SearchConfig, task: Task) -> tuple[OneShot, Any]:
+    """Give the stage of the method, and the strategy that is to search with its weights."""
+    from archloom.oneshot import Monitor, rebuild_gates, setting_names
+    from archloom.stages import OneShot
+
+    name, settings = _named(config.strategy or {}, "strategy")
+    search = settings.pop("search", None)
+    of_method = setting_names(find("methods", name))
+    of_stage = [n for n in OneShot.__dataclass_fields__ if n not in ("gates", "name", "train")]
+    for setting in settings:
+        if setting not in (*of_method, *of_stage):
+            names = (*of_method, *of_stage, "search")
+            raise ConfigError(
+                f"The method {name!r} has no setting {setting!r}: {did_you_mean(setting, names)}."
+            )
+    own = {key: settings.pop(key) for key in of_method if key in settings}
+    gates = rebuild_gates({"name": name, **own})
+    shared = {key: config.train[key] for key in _SHARED if key in config.train}
+    epochs = config.train.get("epochs") or min(_MOST_EPOCHS, gates.traits.epochs)
+    monitor = settings.pop("monitor", True)
+    settings["monitor"] = Monitor() if monitor is True else monitor or None
+    settings = {"epochs": epochs, **shared, **settings}
+    return OneShot(gates, train=_train(config, task), **settings), search
+
+
+def _after_supernet(
+    config: SearchConfig, retrain: RetrainConfig, task: Task
+) -> tuple[Train | CrossValidate, int]:
+    """Give what the architectures found are trained with, and for how many epochs."""
+    from archloom.estimators import CrossValidate
+
+    train = _train(config, task, {"seconds": None, "fraction": 1.0, **retrain.train})
+    longer = 1 if "epochs" in retrain.train else 4
+    epochs = retrain.epochs or longer * train.epochs
+    return (train if retrain.folds is None else CrossValidate(train, retrain.folds)), epochs
+
+
+def _require_no_trial_settings(config: SearchConfig) -> None:
+    """Refuse what only makes sense where each candidate is trained."""
+    given = {
+        "folds": config.folds is not None,
+        "repeats": config.repeats != 1,
+        "estimator": config.estimator != "train",
+    }
+    for setting, there in given.items():
+        if there:
+            raise ConfigError(
+                f"A one-shot method trains one supernet, not each candidate, so there is nothing "
+                f"for `{setting}` to do: leave it out, or set it below `retrain` where it may be "
+                f"(`retrain: {{folds: 5}}`)."
+            )
 
 
 def _retraining(config: SearchConfig, retrain: RetrainConfig, task: Task) -> Any:
@@ -284,11 +406,10 @@ def _retraining(config: SearchConfig, retrain: RetrainConfig, task: Task) -> Any
     return train if retrain.folds is None else CrossValidate(train, retrain.folds)
 
 
-def _strategy(config: SearchConfig) -> Strategy:
-    given = config.strategy or {}
+def _strategy(given: Named, trials: int) -> Strategy:
     if isinstance(given, dict) and "name" not in given:
         # A third of the trials fills the population, so that evolution has trials left to work.
-        population = given.get("population", max(4, min(20, config.trials // 3)))
+        population = given.get("population", max(4, min(20, trials // 3)))
         default = {"name": "evolution", "population": population, "sample": population // 2 or 1}
         given = {**default, **given}
     name, settings = _named(given, "strategy")

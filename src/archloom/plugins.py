@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from archloom.errors import ConfigError, did_you_mean
 
-Kind = Literal["spaces", "strategies", "estimators", "data"]
+Kind = Literal["spaces", "strategies", "methods", "estimators", "data"]
 
 BUILT_IN: Mapping[Kind, Mapping[str, str]] = {
     "spaces": {
@@ -29,6 +29,9 @@ BUILT_IN: Mapping[Kind, Mapping[str, str]] = {
         "table_net": "archloom.zoo:table_net",
         "text_net": "archloom.zoo:text_net",
         "mixed_net": "archloom.zoo:mixed_net",
+        "darts": "archloom.zoo:darts",
+        "nasbench101": "archloom.zoo:nasbench101",
+        "nasbench201": "archloom.zoo:nasbench201",
         "resnet18": "archloom.zoo:resnet18",
         "wide_resnet": "archloom.zoo:wide_resnet",
         "lenet5": "archloom.zoo:lenet5",
@@ -41,12 +44,25 @@ BUILT_IN: Mapping[Kind, Mapping[str, str]] = {
         "evolution": "archloom.strategies:Evolution",
         "local_search": "archloom.strategies:LocalSearch",
     },
+    "methods": {
+        "spos": "archloom.oneshot:Uniform",
+        "darts": "archloom.oneshot:Darts",
+        "gdas": "archloom.oneshot:Gdas",
+        "pc_darts": "archloom.oneshot:PcDarts",
+        "drnas": "archloom.oneshot:DrNas",
+        "proxylessnas": "archloom.oneshot:ProxylessNas",
+        "snas": "archloom.oneshot:Snas",
+        "enas": "archloom.oneshot:Enas",
+        "fairnas": "archloom.oneshot:FairNas",
+        "sandwich": "archloom.oneshot:Sandwich",
+    },
     "estimators": {
         "train": "archloom.estimators:Train",
         "cost": "archloom.estimators:Cost",
         "combine": "archloom.estimators:Combined",
         "repeat": "archloom.estimators:Repeat",
         "cross_validate": "archloom.estimators:CrossValidate",
+        "inherited": "archloom.estimators:Inherited",
     },
     "data": {
         "digits": "archloom.task:digits",
@@ -73,6 +89,7 @@ BUILT_IN: Mapping[Kind, Mapping[str, str]] = {
 _SINGULAR: Mapping[Kind, str] = {
     "spaces": "space",
     "strategies": "strategy",
+    "methods": "one-shot method",
     "estimators": "estimator",
     "data": "data set",
 }

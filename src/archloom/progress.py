@@ -74,6 +74,7 @@ class _View:
         self._began = time.monotonic()
         self._stage: str | None = None
         self._at_start = 0.0
+        self._step: Mapping[str, Any] = {}  # of a supernet's epoch, while it lasts
         self._workers: int = header.get("workers", 1)
         self._running: dict[int, None] = {}  # in order; interrupted ones wait for a free worker
         for trial in study.trials(None, State.RUNNING):
@@ -95,6 +96,26 @@ class _View:
                     self._say(f"{finding['severity']}: {finding['message']}", "yellow")
             case Noted("stage-end"):
                 self._say(f"{event.data['stage']}: {event.data['reason']}")
+            case Noted("one-shot-begin"):
+                self._enter_stage(event.data["stage"])
+                self._say(_split(event.data))
+                for line in _pinned(event.data["pinned"]):
+                    self._say(line, "yellow")
+            case Noted("one-shot-step"):
+                self._enter_stage(event.data["stage"])
+                self._step = event.data
+                self._print_epoch()
+            case Noted("one-shot"):
+                self._enter_stage(event.data["stage"])
+                self._step = {}
+                self._say(_epoch(event.data, self._objective))
+                for verdict in event.data.get("verdicts", ()):
+                    self._say(f"warning: {verdict['reason']}", "yellow")
+            case Noted("monitor"):
+                for verdict in event.data["verdicts"]:
+                    self._say(f"warning: {verdict['reason']}", "yellow")
+            case Noted("collapse"):
+                self._say(f"warning: {event.data['reason']}", "yellow")
             case Noted("measured"):
                 self._say(_measured(event.data["key"], event.data["value"]))
             case Noted("test"):
@@ -103,8 +124,11 @@ class _View:
 
     def _enter(self, trial: Trial) -> None:
         self._running[trial.number] = None
-        if trial.stage != self._stage:
-            self._stage, self._began = trial.stage, time.monotonic()
+        self._enter_stage(trial.stage)
+
+    def _enter_stage(self, stage: str) -> None:
+        if stage != self._stage:
+            self._stage, self._began = stage, time.monotonic()
             self._at_start = self._done()
 
     def _say(self, text: str, style: str = "dim") -> None:
@@ -119,6 +143,8 @@ class _View:
     def _print_trial(self, trial: Trial) -> None:
         if trial.state is State.REJECTED:
             return
+        if self._supernet(trial.stage) and trial.state.scored:
+            return  # its epoch has a line of its own
         value = trial.metrics.get(self._objective)
         new = " *" if self._best is not None and self._best.number == trial.number else "  "
         score = f"{self._objective} {value:.4f}" if value is not None else str(trial.state)
@@ -152,7 +178,8 @@ class _View:
         stage = self._stages.get(self._stage or "", {})
         ended = self._ended()
         total = max(_planned(stage), ended)
-        return f"{ended}/{total} trials, {self._time_left(total)}"
+        what = "epochs" if self._supernet(self._stage) else "trials"
+        return f"{ended}/{total} {what}, {self._time_left(total)}"
 
     def _facts(self) -> list[str]:
         """Say which trial is best, empty without one, then how each running one is getting on."""
@@ -160,6 +187,8 @@ class _View:
         if self._best is not None:
             score = f"{self._best.metrics[self._objective]:.4f}"
             best = f"best {self._objective} {score} (trial {self._best.number})"
+        if self._supernet(self._stage):
+            return [best, *_step_text(self._step)]
         running = [self._study[number] for number in self._at_work()]
         facts = [best, *map(self._getting_on, running[:_SHOWN])]
         if len(running) > _SHOWN:
@@ -183,12 +212,23 @@ class _View:
         ):
             self._best = trial
 
+    def _supernet(self, stage: str | None) -> bool:
+        return bool(self._stages.get(stage or "", {}).get("kind") == "OneShot")
+
     def _ended(self) -> int:
+        if self._supernet(self._stage):
+            notes = self._study.notes("one-shot")
+            return sum(noted.data["stage"] == self._stage for noted in notes)
         counted = (State.DONE, State.STOPPED, State.FAILED)
         return self._study.count(self._stage, *counted)
 
     def _done(self) -> float:
-        """Trials ended in this stage, with the running ones counted by their share of epochs."""
+        """Trials ended in this stage, with the running ones counted by their share of epochs.
+
+        Of a supernet, its epochs.
+        """
+        if self._supernet(self._stage):
+            return self._ended() + float(self._step.get("step", 0) / self._step.get("steps", 1))
         running = (self._study[number] for number in self._at_work())
         return self._ended() + sum(self._share(trial) for trial in running)
 
@@ -211,13 +251,52 @@ class _View:
         return f"about {minutes}:{rest:02d} left"
 
 
+def _epoch(data: Mapping[str, Any], metric: str) -> str:
+    """Say how an epoch of a supernet went, in one line."""
+    parts = [f"{data['stage']} epoch {data['epoch']}/{data['epochs']}"]
+    parts.append(f"loss {data['train_loss']:.4f}")
+    if data["arch_loss"] is not None:
+        parts.append(f"arch loss {data['arch_loss']:.4f}")
+    if metric in data["scores"]:
+        parts.append(f"{metric} {data['scores'][metric]:.4f}")
+    if data["arch_loss"] is not None:
+        parts.append(f"entropy {data['entropy']:.2f}")
+    if data["skips"]:
+        parts.append(f"idle {data['skips']:.0%}")
+    return "  ".join([*parts, f"{data['seconds']:.1f} s"])
+
+
+def _split(data: Mapping[str, Any]) -> str:
+    split = data["split"]
+    if not split["apart"]:
+        return f"{data['stage']}: weights learn from all {split['weights']:,} training samples"
+    return (
+        f"{data['stage']}: weights learn from {split['weights']:,} training samples, the "
+        f"architecture from {split['arch']:,}"
+    )
+
+
+def _pinned(pinned: Mapping[str, Any]) -> Iterator[str]:
+    for label, value in pinned.items():
+        yield f"notice: {label} is pinned to {_short(value)} and not searched"
+
+
+def _step_text(step: Mapping[str, Any]) -> Iterator[str]:
+    if step:
+        yield f"epoch {step['epoch']}: step {step['step']}/{step['steps']}"
+
+
 def _measured(key: str, value: Any) -> str:
-    if key == "layout":
+    if key == "layout" or key.startswith("layout "):
         times = ", ".join(f"{name} {ms:.3g} ms" for name, ms in value["ms"].items())
+        whose = key.removeprefix("layout").strip()
+        whose = f" of the {whose}" if whose else ""
         return (
-            f"memory layout: {value['layout']} (fastest steps: {times}; "
+            f"memory layout{whose}: {value['layout']} (fastest steps: {times}; "
             f"channels_last unless the other is clearly faster)"
         )
+    if key.startswith("latencies "):
+        return f"measured the latency of the {key.removeprefix('latencies ')}'s parts"
     return f"measured {key}: {_short(value)}"
 
 
@@ -231,4 +310,6 @@ def _planned(stage: Mapping[str, Any]) -> int:
     """How many trials a stage's settings ask for; an ensemble is one, whatever it is made of."""
     if stage.get("kind") == "Ensemble":
         return 1
+    if stage.get("kind") == "OneShot":
+        return int(stage["epochs"])
     return stage.get("trials") or stage.get("top") or 1

@@ -17,8 +17,9 @@ from archloom.trial import State, Trial
 class Study:
     """All trials and notes of a run, with queries over them. Changed by `apply` only.
 
-    `seconds` is the wall time of all trials together, `spent` the same divided among the workers
-    that shared it, `events` the number of events taken in.
+    `seconds` is the wall time of all trials together, and of the epochs of supernets; `spent` the
+    same, that of trials divided among the workers that shared it; `events` the number of events
+    taken in.
 
     >>> from archloom import Architecture
     >>> from archloom.journal import Finished, Started
@@ -77,6 +78,9 @@ class Study:
                 if event.kind == "experiment":
                     self._header = event.data
                     self._workers = event.data.get("workers", 1)
+                if event.kind in ("one-shot", "one-shot-tuned"):  # epochs of supernets
+                    self.seconds += event.data["seconds"]
+                    self.spent += event.data["seconds"]
         self.events += 1
 
     def _start(self, event: Started) -> None:

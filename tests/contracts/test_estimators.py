@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+import torch
+
 from archloom.estimators import (
     Candidate,
     Combined,
     Cost,
     CrossValidate,
     Estimator,
+    Inherited,
     Repeat,
     Train,
     combine,
 )
+from archloom.oneshot import save_supernet, supernet_path
 from archloom.plugins import BUILT_IN, find
 from archloom.testing import EstimatorContract
 
@@ -78,6 +85,18 @@ class TestCrossValidateOfCombined(EstimatorContract):
 
     def make(self) -> Estimator:
         return combine(CrossValidate(Train(batch_size=16), folds=2), Cost())
+
+
+class TestInherited(EstimatorContract):
+    @pytest.fixture(autouse=True)
+    def _supernet(self, tmp_path: Path) -> None:
+        torch.manual_seed(0)
+        content = {"supernet": self.space().supernet().state_dict()}
+        path = supernet_path(tmp_path, "supernet")
+        save_supernet(path, {**content, "layout": "contiguous", "done": 1})
+
+    def make(self) -> Estimator:
+        return Inherited()
 
 
 def layers(candidate: Candidate) -> dict[str, float]:

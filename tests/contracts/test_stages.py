@@ -10,6 +10,8 @@ from archloom import (
     CrossValidate,
     Ensemble,
     Evolution,
+    Inherited,
+    OneShot,
     Random,
     Repeat,
     Retrain,
@@ -17,6 +19,7 @@ from archloom import (
     Train,
     combine,
 )
+from archloom.oneshot import Darts, FairNas, Monitor, Perturbation, SkipCount
 from archloom.stages import Stage
 from archloom.testing import StageContract
 
@@ -48,3 +51,39 @@ class TestDistilledEnsemble(StageContract):
     def make(self) -> Sequence[Stage]:
         search = BlackBox(Random(), CrossValidate(TRAIN, folds=2), trials=2)
         return [search, Ensemble(temperature=True, distill=True), Test()]
+
+
+class TestOneShotThatDerives(StageContract):
+    def make(self) -> Sequence[Stage]:
+        darts = OneShot(Darts(), epochs=2, batch_size=8, channels_last=False, guards=[SkipCount()])
+        return [darts, Retrain(epochs=1, estimator=TRAIN), Test()]
+
+
+class TestOneShotThatSamples(StageContract):
+    def make(self) -> Sequence[Stage]:
+        fair = OneShot(FairNas(), epochs=2, batch_size=8, channels_last=False)
+        scored = combine(Inherited(), Cost())
+        search = BlackBox(Evolution(population=2, sample=1), scored, trials=3)
+        return [fair, search, Retrain(epochs=1, estimator=TRAIN)]
+
+
+class TestOneShotThatIsMonitored(StageContract):
+    def make(self) -> Sequence[Stage]:
+        monitor = Monitor(every=1, architectures=2, epochs=1, on_trouble="switch", level=1.0)
+        darts = OneShot(
+            Darts(),
+            epochs=2,
+            batch_size=8,
+            channels_last=False,
+            monitor=monitor,
+            train=TRAIN,
+            penalty="params:0.1",
+        )
+        return [darts]
+
+
+class TestOneShotThatPerturbs(StageContract):
+    def make(self) -> Sequence[Stage]:
+        perturb = Perturbation(tune_epochs=2)
+        darts = OneShot(Darts(), epochs=1, batch_size=8, channels_last=False, perturb=perturb)
+        return [darts]

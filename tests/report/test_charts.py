@@ -151,3 +151,13 @@ def test_predicted_numbers_lie_on_the_line_where_they_are_right() -> None:
     assert list(line.x) == list(line.y) == [1.0, 5.0]
     assert figure.layout.xaxis.title.text == "True &lt;b&gt;"
     assert len(predicted_against_true([], []).data) == 1
+
+
+@pytest.mark.parametrize(("trials", "step"), [(2, 1), (8, 1), (40, None)])
+def test_what_is_counted_has_no_half_steps(trials: int, step: int | None) -> None:
+    study = _study([(0.3, 1)] * trials)
+    for epoch in range(1, trials + 1):
+        study.apply(Reported(0, epoch, {"accuracy": 0.1}))
+    for figure in (best_so_far(study), learning_curves(study)):
+        assert figure.layout.xaxis.dtick == step
+    assert best_so_far(study, over="time").layout.xaxis.dtick is None

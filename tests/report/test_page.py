@@ -322,3 +322,66 @@ def test_the_summary_says_what_is_predicted(
 ) -> None:
     header = {"task": {"target": target, "classes": classes}}
     assert said in _page(Study.of([Noted("experiment", header)]), tmp_path).text
+
+
+def _combined(weights: list[float], distilled: float | None = None) -> Study:
+    """A search of two, an ensemble of as many as there are weights, and perhaps its pupil."""
+    events: list[Any] = [Noted("experiment", {"objectives": ["max accuracy"]})]
+    architectures = [Architecture({"op": "conv"}), Architecture({"op": "wide", "width": 32})]
+    for number, (one, score) in enumerate(zip(architectures, (0.8, 0.75), strict=True)):
+        events += [Started(number, "search", one, 0)]
+        events += [Finished(number, State.DONE, {"accuracy": score, "folds": 5.0})]
+    note = {
+        "stage": "ensemble",
+        "number": 0,
+        "used": True,
+        "reason": "it is better",
+        "samples": 90,
+        "chosen_on": "out-of-fold predictions",
+        "members": [0, 1][: len(weights)],
+        "weights": weights,
+        "scores": {},
+        "remarks": {},
+        "views": ["plain"],
+        "threshold": None,
+    }
+    events += [
+        Noted("ensemble", note),
+        Started(2, "ensemble", architectures[0], 0, parent=0),
+        Finished(2, State.DONE, {"accuracy": 0.9}),
+        Noted("best", {"trial": 2, "folder": "best"}),
+    ]
+    if distilled is not None:
+        events += [Started(3, "distill", architectures[0], 0, parent=2)]
+        events += [Finished(3, State.DONE, {"accuracy": distilled})]
+        events += [Noted("best", {"trial": 3, "folder": "best"})]
+    return Study.of(events)
+
+
+def test_what_is_drawn_of_an_ensemble_is_said_to_be_one_member(tmp_path: Path) -> None:
+    text = write_report(
+        _combined([0.7, 0.3]), tmp_path, model=nn.Linear(3, 2), example=torch.zeros(1, 3)
+    ).read_text()
+    page = " ".join(_Page(text).texts)
+    assert "The winner, trial 2, is an ensemble of 2." in page
+    assert "Drawn is one member of it, trial 0, whose weight is 0.7" in page
+    assert "the others and their weights are trial 1 (0.3)." in page
+    assert "5 networks of the same architecture" in page
+    assert "The architecture of trial 0" in text
+    assert "The architecture of trial 2" not in text
+    row = r"<tr><th[^>]*>width</th><td>–</td><td>32</td></tr>"
+    assert re.search(row, text)
+    assert "&quot;weight&quot;: 0.3" in text
+
+
+def test_a_single_model_with_additions_is_drawn_as_the_trial_it_is(tmp_path: Path) -> None:
+    text = write_report(_combined([1.0]), tmp_path).read_text()
+    assert "predicts with the model of trial 0" in text
+    assert "is an ensemble of" not in text
+
+
+def test_the_report_says_what_a_distilled_network_costs(tmp_path: Path) -> None:
+    text = write_report(_combined([0.7, 0.3], distilled=0.85), tmp_path).read_text()
+    assert "accuracy 0.8500 on validation data, where the ensemble has 0.9000" in text
+    assert "The architecture of trial 3" in text
+    assert "Drawn is one member" not in text

@@ -93,9 +93,10 @@ def plan(task: Task, wishes: Wishes) -> dict[str, Any]:
     Up to 3,000 samples every architecture is judged by five-fold cross-validation, and the five
     models stay together as one; up to 20,000 only the best of the search are; with more, one
     split does. Training settings (augmentation, learning rate) are searched with the
-    architecture. With five minutes or more every core (up to four) or every GPU has a trial of
-    its own: small networks gain little from a second core. With a clock, about half of the time goes to the search, the rest to training
-    the best ones again, longer, of which the ensemble is chosen.
+    architecture. From five minutes on every core (up to four) or every GPU has a trial of its
+    own, since small networks gain little from a second core. With a clock, about half of the time
+    goes to the search, the rest to training the best ones again, longer, of which the ensemble is
+    chosen.
 
     >>> from archloom.task import digits
     >>> settings = plan(digits(), Wishes(minutes=None, trials=3))

@@ -84,7 +84,7 @@ def fit(
         constraints=tuple(constraint or ()),
         space=space,
         epochs=epochs,
-        workers=workers,
+        workers="auto" if workers is None else workers,
         seed=seed,
         device=device,
         folder=None if folder is None else str(folder),

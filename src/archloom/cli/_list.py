@@ -13,6 +13,7 @@ class Kind(StrEnum):
 
     spaces = "spaces"
     strategies = "strategies"
+    methods = "methods"
     estimators = "estimators"
     data = "data"
 
@@ -20,7 +21,10 @@ class Kind(StrEnum):
 def list_plugins(
     kind: Annotated[Kind | None, typer.Argument(help="One kind only.")] = None,
 ) -> None:
-    """List spaces, strategies, estimators and data sets, built in or from installed packages."""
+    """List what can be named: spaces, strategies, methods, estimators, data sets.
+
+    Built in, or from installed packages.
+    """
     from archloom.plugins import known, summary
 
     for each in Kind if kind is None else [kind]:

@@ -60,7 +60,7 @@ def run_and_show(experiment: Experiment) -> None:
         raise ConfigError(f"The search ended without any trained model.{last}")
     show_result(study, folder)
     make_report(experiment)
-    next_steps(folder)
+    next_steps(folder, study)
 
 
 def show_result(study: Study, folder: Path) -> None:
@@ -80,10 +80,11 @@ def make_report(experiment: Experiment) -> Path:
     return path
 
 
-def next_steps(folder: Path) -> None:
+def next_steps(folder: Path, study: Study) -> None:
     """Print the commands that a user is likely to want now."""
     run = shlex.quote(str(folder))
     typer.echo("\nnext:")
     typer.echo(f"  archloom show {run}                     the leaderboard and every trial")
     typer.echo(f"  archloom export {run} --format onnx     a file for other programs")
-    typer.echo(f"  archloom resume {run} --trials 40       search on")
+    if any("trials" in stage for stage in study.header.get("stages", ())):
+        typer.echo(f"  archloom resume {run} --trials 40       search on")

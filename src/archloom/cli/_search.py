@@ -20,10 +20,24 @@ def search(
         str | None,
         typer.Option(help="A space's name, a .yaml file, FILE.py:NAME or MODULE:NAME."),
     ] = None,
-    strategy: Annotated[str | None, typer.Option(help="See `archloom list strategies`.")] = None,
-    trials: Annotated[int | None, typer.Option(help="Architectures to try. [default: 20]")] = None,
+    strategy: Annotated[
+        str | None,
+        typer.Option(
+            help="A strategy or a one-shot method: `archloom list strategies`, `methods`."
+        ),
+    ] = None,
+    trials: Annotated[
+        int | None,
+        typer.Option(
+            help="Architectures to try. [default: 20; 100 that inherit weights of a supernet]"
+        ),
+    ] = None,
     epochs: Annotated[
-        int | None, typer.Option(help="Epochs of each trial. [default: fits the data's size]")
+        int | None,
+        typer.Option(
+            help="Epochs of each trial, or of the supernet. [default: fits the data's size; at "
+            "most 50 of a supernet]"
+        ),
     ] = None,
     top: Annotated[
         int | None, typer.Option(help="Best architectures to retrain, 0 for none. [default: 1]")

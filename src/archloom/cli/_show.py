@@ -23,6 +23,7 @@ def show(
         ensemble_lines,
         leaderboard_table,
         print_rich,
+        supernet_lines,
         test_lines,
         trial_text,
     )
@@ -32,6 +33,7 @@ def show(
 
     study = Study.open(run)
     stages = [described["name"] for described in study.header.get("stages", [])]
+    stages += {trial.stage for trial in study.trials()} - set(stages)
     if stage is not None and stages and stage not in stages:
         raise ConfigError(f"The run has no stage {stage!r}: {did_you_mean(stage, stages)}.")
     if trial is not None:
@@ -52,6 +54,8 @@ def show(
     print_rich(leaderboard_table(study, top, stage))
     if any(t.state.scored for t in study.trials()):
         typer.echo(best_line(study))
+    for line in supernet_lines(study):
+        typer.echo(line)
     for line in ensemble_lines(study):
         typer.echo(line)
     for line in test_lines(study):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
@@ -32,7 +33,8 @@ def leaderboard_table(study: Study, k: int, stage: str | None = None) -> Table:
     for name in [*names, *extra, "seconds"]:
         table.add_column(name, justify="right")
     table.add_column("architecture", overflow="fold")
-    ranked = [t for t in study.trials(stage) if t.state.scored and names[0] in t.metrics]
+    shown = [t for t in study.trials(stage) if stage is not None or not _beside(t)]
+    ranked = [t for t in shown if t.state.scored and names[0] in t.metrics]
     ranked.sort(
         key=lambda t: ([-o.gain(t.metrics.get(o.metric, math.nan)) for o in objectives], t.number)
     )
@@ -50,6 +52,11 @@ def leaderboard_table(study: Study, k: int, stage: str | None = None) -> Table:
         table.caption = "* no other trial is better in all objectives (Pareto front)"
         table.caption_justify = "left"
     return table
+
+
+def _beside(trial: Trial) -> bool:
+    """Whether a trial only served to check a supernet: it has a stage of its own to be shown."""
+    return trial.stage.endswith("-monitor")
 
 
 def short(value: Any) -> str:
@@ -95,6 +102,30 @@ def ensemble_lines(study: Study) -> list[str]:
         f"        on {note['samples']:,} {note['chosen_on']}: {scores}",
         *(f"        {topic}: {text}" for topic, text in note["remarks"].items()),
     ]
+
+
+def supernet_lines(study: Study) -> list[str]:
+    """How far each supernet is, what is pinned in it, and what was found wrong with it."""
+    last = {noted.data["stage"]: noted.data for noted in study.notes("one-shot")}
+    if not last:
+        return []
+    from archloom.report import supernet_troubles  # takes a while to import
+
+    lines = [f"{stage}  {_progress(note, study)}" for stage, note in last.items()]
+    for begin in study.notes("one-shot-begin"):
+        pinned = begin.data["pinned"].items()
+        lines += [f"pinned  {label} to {short(value)}, not searched" for label, value in pinned]
+    return [*lines, *(f"warning {text}" for text in supernet_troubles(study))]
+
+
+def _progress(note: Mapping[str, Any], study: Study) -> str:
+    parts = [f"epoch {note['epoch']}/{note['epochs']}", f"loss {number(note['train_loss'])}"]
+    name = study.objectives[0].metric
+    if name in note["scores"]:
+        parts.append(f"{name} {number(note['scores'][name])}")
+    if note["derived"] is not None:
+        parts.append(f"entropy {note['entropy']:.2f}")
+    return ", ".join(parts)
 
 
 def test_lines(study: Study) -> list[str]:

@@ -6,6 +6,7 @@ from archloom.estimators._base import Estimator
 from archloom.estimators._combine import Combined
 from archloom.estimators._cost import Cost
 from archloom.estimators._cross_validate import CrossValidate
+from archloom.estimators._inherited import Inherited
 from archloom.estimators._repeat import Repeat
 from archloom.estimators._train import Train
 from archloom.task import Task
@@ -24,6 +25,8 @@ def metrics_of(estimator: Estimator, task: Task) -> frozenset[str] | None:
         case CrossValidate():
             beside = {"epochs", "params", "folds", f"{task.main_metric}_se"}
             return frozenset({*task.metric_names, *beside})
+        case Inherited():
+            return frozenset({*task.metric_names, "inherited"})
         case Cost():
             optional = {"flops": estimator.flops, "latency_ms": estimator.latency}
             return frozenset({"params", *(name for name, given in optional.items() if given)})

@@ -11,8 +11,8 @@ from archloom.report._layers import Layer
 
 BOX, LANE, GAP = 210, 22, 16
 """Widths in pixels: of a box, of an edge that passes boxes by, between neighbours in a row."""
-ROW, HEAD = 78, 56
-"""Heights in pixels: from row to row, of a box."""
+HEAD, BETWEEN = 62, 22
+"""Heights in pixels: of a box with three lines of text, from box to box."""
 _TURN = 10
 _ROWS_IN_STRIP = 9
 _STRIPS = 4
@@ -48,10 +48,14 @@ class Block:
 
 @dataclass(frozen=True)
 class Plan:
-    """Places in pixels: the middle of each box's top edge, and each edge as a line of points."""
+    """Places in pixels: the middle of each box's top edge, and each edge as a line of points.
+
+    `head` is the height of a box.
+    """
 
     width: int
     height: int
+    head: int
     boxes: tuple[tuple[int, int], ...]
     edges: tuple[tuple[tuple[int, int], ...], ...]
 
@@ -94,12 +98,13 @@ def _fits(block: list[Layer], layer: Layer) -> bool:
     return is_light(layer) or all(is_light(before) for before in block)
 
 
-def plan(found: Sequence[Block]) -> Plan:
+def plan(found: Sequence[Block], head: int = HEAD) -> Plan:
     """Give every block a place: rows by the longest way from an input, wrapped into strips.
 
     >>> plan([Block((), ()), Block((), (0,))]).boxes
-    ((121, 16), (121, 94))
+    ((121, 16), (121, 100))
     """
+    pitch = head + BETWEEN
     depth: list[int] = []
     for block in found:
         depth.append(1 + max((depth[source] for source in block.inputs), default=-1))
@@ -114,13 +119,13 @@ def plan(found: Sequence[Block]) -> Plan:
             x = left + (width - _width(row)) // 2
             for item in row:
                 own = BOX if isinstance(item, int) else LANE
-                places[item] = _Place(x + own // 2, GAP + line * ROW, left)
+                places[item] = _Place(x + own // 2, GAP + line * pitch, left)
                 x += own + GAP
         left += width + 3 * GAP
-        height = max(height, (last - first) * ROW)
-    edges = tuple(_points([places[item] for item in chain]) for chain in chains)
+        height = max(height, (last - first) * pitch)
+    edges = tuple(_points([places[item] for item in chain], head) for chain in chains)
     boxes = tuple((places[number].x, places[number].y) for number in range(len(found)))
-    return Plan(left - 2 * GAP, height + GAP, boxes, edges)
+    return Plan(left - 2 * GAP, height + GAP, head, boxes, edges)
 
 
 class _Place(NamedTuple):
@@ -190,17 +195,17 @@ def _width(row: Sequence[_Item]) -> int:
     return sum(BOX if isinstance(item, int) else LANE for item in row) + GAP * (len(row) - 1)
 
 
-def _points(places: Sequence[_Place]) -> tuple[tuple[int, int], ...]:
+def _points(places: Sequence[_Place], head: int) -> tuple[tuple[int, int], ...]:
     """Start below the first box, run straight down each lane, end above the last box.
 
     To the next strip an edge runs up between the strips, with corners only.
     """
     points = []
     for here, there in pairwise(places):
-        points += [(here.x, here.y), (here.x, here.y + HEAD)]
+        points += [(here.x, here.y), (here.x, here.y + head)]
         if there.strip != here.strip:
             between = there.strip - 3 * GAP // 2
-            low, high = here.y + HEAD + _TURN, there.y - _TURN
+            low, high = here.y + head + _TURN, there.y - _TURN
             points += [(here.x, low), (between, low), (between, high), (there.x, high)]
     points.append((places[-1].x, places[-1].y))
     return tuple(points[1:])

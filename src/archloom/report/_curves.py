@@ -13,6 +13,7 @@ import plotly.graph_objects as go
 from archloom.errors import ConfigError
 from archloom.report._figure import (
     blank_figure,
+    count_axis,
     has_number,
     shortened,
     stage_colour,
@@ -59,6 +60,7 @@ def learning_curves(study: Study, metric: str | None = None, limit: int = MAX_CU
                 hovertemplate=f"step %{{x}}: {escape(metric or '')} %{{y:.4f}}<br>"
                 f"{tip(trial)}<extra></extra>",
             )
+    count_axis(figure, [step for line in figure.data for step in line.x])
     return figure
 
 
@@ -121,6 +123,8 @@ def best_so_far(study: Study, over: Literal["trials", "time"] = "trials") -> go.
             name=f"{shortened(stage)}: best so far",
             hoverinfo="skip",
         )
+    if over == "trials":
+        count_axis(figure, [trial.number for trial in study.trials()])
     return figure
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from html import escape
 
 from archloom.report._blocks import BOX, HEAD, Block, blocks, plan
+from archloom.report._fitting import wrapped
 from archloom.report._format import number
 from archloom.report._layers import Layer
 
@@ -17,6 +18,9 @@ _KINDS = (
     ("join", "Sum or concatenation", ("add", "concat", "mul", "sum", "stack")),
     ("state", "Recurrent or attention", ("LSTM", "GRU", "RNN", "ttention", "Transformer")),
 )
+_INDENT, _LINE, _PADDING = 14, 17, 6
+_ROOM = BOX - _INDENT - 8
+_NAME = ' class="al-name"'
 _STYLE = """
 .al-drawing{--ink:#1c2530;--soft:#56606e;--box:#fff;--edge:#8b95a3;font:12px system-ui,sans-serif}
 @media (prefers-color-scheme:dark){
@@ -34,20 +38,26 @@ def draw(layers: Sequence[Layer], title: str = "Architecture") -> str:
     """Give an SVG element with a box for every layer, or for a run such as Conv, BatchNorm, ReLU.
 
     Branches stand side by side, and deep models wrap into columns. The text of a box: kind and
-    settings; what follows within the box; output shape without the batch axis; parameters.
-    Of more than 600 layers, the first 600 are drawn.
+    settings; what follows within the box; output shape without the batch axis; parameters. Each
+    has two lines, and what does not fit there is in the box's tooltip. Of more than 600 layers,
+    the first 600 are drawn.
 
     >>> svg = draw([Layer("0", "Linear", "10", (10,), 650)])
     >>> "Linear 10" in svg, "650 params" in svg
     (True, True)
     """
     found = blocks(layers[:MAX_LAYERS])
-    places = plan(found)
+    written = [_lines(block) for block in found]
+    head = max([HEAD, *(2 * _PADDING + _LINE * len(lines) for lines in written)])
+    places = plan(found, head)
     edges = "".join(
         f'<path class="al-edge" marker-end="url(#al-arrow)" d="{_curve(points)}"/>'
         for points in places.edges
     )
-    boxes = "".join(_box(block, x, y) for block, (x, y) in zip(found, places.boxes, strict=True))
+    boxes = "".join(
+        _box(block, lines, place, head)
+        for block, lines, place in zip(found, written, places.boxes, strict=True)
+    )
     size = f"{places.width} {places.height}"
     return (
         f'<svg class="al-drawing" xmlns="http://www.w3.org/2000/svg" role="img" '
@@ -81,7 +91,8 @@ def shape_text(shape: tuple[int, ...] | None) -> str:
     return " × ".join(map(str, shape)) or "scalar"
 
 
-def _box(block: Block, x: int, y: int) -> str:
+def _lines(block: Block) -> list[tuple[str, bool]]:
+    """Give the lines of a box, and whether each is bold."""
     main, last = block.main, block.layers[-1]
     params = sum(layer.params for layer in block.layers)
     name = main.name if main.kind == "Input" and main.name != "input" else ""
@@ -91,21 +102,32 @@ def _box(block: Block, x: int, y: int) -> str:
         for layer in block.layers
         if layer is not main
     )
-    facts = [shape_text(last.shape), f"{number(params)} params" if params else ""]
-    below = "  |  ".join(fact for fact in facts if fact)
-    left = x - BOX // 2
-    lines = [line for line in (around, below) if line]
-    first = y + (HEAD - 17 * (1 + len(lines))) // 2 + 13
-    texts = [f'<text class="al-name" x="{left + 14}" y="{first}">{_cut(title, 28)}</text>']
-    texts += [
-        f'<text x="{left + 14}" y="{first + 17 * place}">{_cut(line)}</text>'
-        for place, line in enumerate(lines, start=1)
+    shape = shape_text(last.shape)
+    facts = [fact for fact in (shape, f"{number(params)} params" if params else "") if fact]
+    below = wrapped("  |  ".join(facts), _ROOM, most=1)
+    if len(facts) > 1 and below[0].endswith("…"):
+        below = [line for fact in facts for line in wrapped(fact, _ROOM, most=1)]
+    lines = [*wrapped(around, _ROOM), *below]
+    return [
+        *((line, True) for line in wrapped(title, _ROOM, bold=True)),
+        *((x, False) for x in lines),
     ]
+
+
+def _box(block: Block, lines: Sequence[tuple[str, bool]], place: tuple[int, int], head: int) -> str:
+    x, y = place
+    left = x - BOX // 2
+    first = y + (head - _LINE * len(lines)) // 2 + 13
+    texts = "".join(
+        f'<text{_NAME if bold else ""} x="{left + _INDENT}" y="{first + _LINE * line}">'
+        f"{escape(text)}</text>"
+        for line, (text, bold) in enumerate(lines)
+    )
     return (
         f"<g><title>{escape(_tip(block))}</title>"
-        f'<rect class="al-box" x="{left}" y="{y}" width="{BOX}" height="{HEAD}" rx="6"/>'
-        f'<rect class="{_colour(main)}" x="{left}" y="{y}" width="6" height="{HEAD}" rx="3"/>'
-        f"{''.join(texts)}</g>"
+        f'<rect class="al-box" x="{left}" y="{y}" width="{BOX}" height="{head}" rx="6"/>'
+        f'<rect class="{_colour(block.main)}" x="{left}" y="{y}" width="6" height="{head}" rx="3"/>'
+        f"{texts}</g>"
     )
 
 
@@ -116,10 +138,6 @@ def _tip(block: Block) -> str:
         facts.append(f"{number(layer.params)} params" if layer.params else "")
         lines.append(", ".join(fact for fact in facts if fact))
     return "\n".join(lines)
-
-
-def _cut(text: str, most: int = 30) -> str:
-    return escape(text if len(text) <= most else f"{text[: most - 1]}…")
 
 
 def _colour(layer: Layer) -> str:

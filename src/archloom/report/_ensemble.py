@@ -33,7 +33,7 @@ def ensemble(context: Context) -> str:
         paragraph(remark),
         table("Members and their weights", _MEMBERS, _members(context, note)),
         table("Validation scores", ["What predicts", "Metric", "Score"], _scores(note)),
-        facts(_remarks(note)),
+        facts([*_remarks(note), *_distilled(context, note)]),
     ]
     return section("ensemble", "Ensemble", *parts)
 
@@ -75,3 +75,20 @@ def _remarks(note: Mapping[str, Any]) -> list[tuple[str, str]]:
     if note["threshold"]:
         remarks.append(("Thresholds", ", ".join(number(cut) for cut in note["threshold"])))
     return remarks
+
+
+def _distilled(context: Context, note: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Say what one network in place of all members costs, where one was trained."""
+    study, combined = context.study, context.study.trials(note["stage"])
+    teacher = combined[note["number"]].number if note["used"] else note["members"][0]
+    metric = study.objectives[0].metric
+    return [
+        (
+            "Distilled",
+            f"Trial {trial.number}, one network that learnt what the ensemble predicts: {metric} "
+            f"{number(trial.metrics.get(metric))} on validation data, where the ensemble has "
+            f"{number(study[teacher].metrics.get(metric))}.",
+        )
+        for trial in study.trials("distill")
+        if trial.parent == teacher and trial.state.scored
+    ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -17,6 +17,7 @@ from archloom.study import Study
 from archloom.trial import Trial
 
 MAX_DOTS = 2000
+_WHOLE_STEPS = 10
 
 # After Okabe and Ito's palette, told apart with any kind of colour vision; blue and green a little
 # lighter, to be seen on dark ground too. Vermilion is for the front.
@@ -101,6 +102,16 @@ def blank_figure(x: str, y: str) -> go.Figure:
             hovermode="closest",
         )
     )
+
+
+def count_axis(figure: go.Figure, counts: Iterable[float]) -> None:
+    """Let the x axis, on which something is counted, show whole numbers alone.
+
+    Where there are ten or more, the chart's own steps are whole.
+    """
+    known = list(counts)
+    if not known or max(known) - min(known) < _WHOLE_STEPS:
+        figure.update_xaxes(tick0=0, dtick=1)
 
 
 def as_json(figure: go.Figure) -> str:

@@ -9,14 +9,16 @@ from typing import Any
 
 from archloom.report._context import Context
 from archloom.report._format import DASH, duration, number, text
-from archloom.report._html import facts, section, tiles
+from archloom.report._html import facts, paragraph, section, tiles
+from archloom.report._one_shot import supernet_troubles
 from archloom.report._table import tests
 from archloom.trial import State
 
 
 def headline(context: Context) -> str:
     """How well, how many, how long; and what was searched on what."""
-    parts = [tiles(_tiles(context)), facts(_facts(context))]
+    troubles = [paragraph(text, "error") for text in supernet_troubles(context.study)]
+    parts = [tiles(_tiles(context)), *troubles, facts(_facts(context))]
     return section("summary", "Summary", *parts)
 
 

@@ -20,6 +20,7 @@ from archloom.report._context import Context, Section, report_path, run_folder
 from archloom.report._data import data_checks
 from archloom.report._ensemble import ensemble
 from archloom.report._headline import headline
+from archloom.report._one_shot import one_shot
 from archloom.report._rerun import commands, settings
 from archloom.report._sections import errors, learning, price, progress, ranking
 from archloom.report._tested import test_results
@@ -29,6 +30,7 @@ DEFAULT_SECTIONS: Final[tuple[Section, ...]] = (
     headline,
     data_checks,
     ranking,
+    one_shot,
     learning,
     progress,
     price,

@@ -6,6 +6,7 @@ from archloom.stages._evidence import evidence
 from archloom.stages._finalists import finalists
 from archloom.stages._kept import has_weights
 from archloom.stages._lab import Lab, Limits
+from archloom.stages._one_shot import OneShot
 from archloom.stages._rebuild import rebuild
 from archloom.stages._retrain import Retrain
 from archloom.stages._stage import Stage
@@ -16,6 +17,7 @@ __all__ = [
     "Ensemble",
     "Lab",
     "Limits",
+    "OneShot",
     "Retrain",
     "Stage",
     "Test",

@@ -12,6 +12,7 @@ from archloom.plugins import name_of
 from archloom.stages._constraints import cost_of, require_feasible
 from archloom.stages._kept import KeptFiles
 from archloom.stages._lab import Lab
+from archloom.stages._needs import require_supernets
 from archloom.strategies import Strategy
 from archloom.trial import Proposal, State, Trial
 
@@ -51,6 +52,7 @@ class BlackBox:
                     f"The objective {objective.metric!r} is no metric of the search's estimator: "
                     f"{did_you_mean(objective.metric, known)}."
                 )
+        require_supernets(self.estimator, self.name, lab)
         lab.executor.check(self.estimator)
         require_feasible(lab)
 

@@ -63,8 +63,9 @@ class Lab:
 
     def __post_init__(self) -> None:
         bench = Bench(self.space, self.task.without_test(), self.folder, self.device)
+        self._inline = Inline(bench)
         alone = self.workers == 1
-        self.executor: Executor = Inline(bench) if alone else Processes(bench, self.workers)
+        self.executor: Executor = self._inline if alone else Processes(bench, self.workers)
         self._clocks: dict[int, float] = {}  # of running trials: when they would have begun
 
     # -- the record --------------------------------------------------------------------------
@@ -75,6 +76,10 @@ class Lab:
         for event in events:
             self.study.apply(event)
             self.watch(event, self.study)
+
+    def show(self, kind: str, data: Mapping[str, Any]) -> None:
+        """Show something in passing that is not worth recording, such as a step of an epoch."""
+        self.watch(Noted(kind, data, time=time.time()), self.study)
 
     def note(self, kind: str, data: Mapping[str, Any]) -> None:
         """Record something that is no trial. `data` must be JSON-able."""
@@ -150,6 +155,14 @@ class Lab:
         """Run the estimator on a started trial and give it as it ended; see `evaluate_many`."""
         [ended] = self.evaluate_many(partial(next, iter([trial]), None), estimator, at_once=1)
         return ended
+
+    def evaluate_here(self, trial: Trial, estimator: Estimator) -> Trial:
+        """Run the estimator on a started trial in this process, whatever the workers.
+
+        For what is at hand here and too much to be sent: the supernet in training.
+        """
+        self._inline.start(self._job(trial, 1), estimator)
+        return self._ended(self._inline.wait(self))
 
     def evaluate_many(
         self,

@@ -10,6 +10,7 @@ from archloom.estimators import CrossValidate, Train, rebuild_estimator
 from archloom.plugins import find
 from archloom.stages._black_box import BlackBox
 from archloom.stages._ensemble import Ensemble
+from archloom.stages._one_shot import OneShot
 from archloom.stages._retrain import Retrain
 from archloom.stages._stage import Stage
 from archloom.stages._test import Test
@@ -31,6 +32,8 @@ def rebuild(description: Mapping[str, Any]) -> Stage:
         if estimator is not None and not isinstance(estimator, Train | CrossValidate):
             raise ConfigError(f"Retrain trains with a `Train` or `CrossValidate`, got {inner}.")
         return Retrain(estimator=estimator, **settings)
+    if kind == "OneShot":
+        return OneShot.rebuild(settings)
     if kind == "Ensemble":
         return Ensemble(**settings)
     if kind == "BlackBox":
@@ -40,5 +43,5 @@ def rebuild(description: Mapping[str, Any]) -> Stage:
         return BlackBox(make(**strategy), estimator, **settings)
     raise ConfigError(
         f"The record names a stage of kind {kind!r}: "
-        f"{did_you_mean(kind, ['BlackBox', 'Ensemble', 'Retrain', 'Test'])}"
+        f"{did_you_mean(kind, ['BlackBox', 'Ensemble', 'OneShot', 'Retrain', 'Test'])}"
     )

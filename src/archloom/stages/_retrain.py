@@ -14,6 +14,7 @@ from archloom.estimators import (
     CrossValidate,
     Distill,
     Estimator,
+    Inherited,
     Repeat,
     Train,
     combine,
@@ -21,6 +22,9 @@ from archloom.estimators import (
 )
 from archloom.stages._black_box import BlackBox
 from archloom.stages._lab import Lab
+from archloom.stages._monitored import warn_of_collapse
+from archloom.stages._needs import inherits
+from archloom.stages._one_shot import OneShot
 from archloom.trial import Proposal, State, Trial
 
 _LONGER = 4
@@ -31,6 +35,8 @@ _LEAST_SECONDS = 1.0  # before a deadline, below which no further training begin
 class Retrain:
     """Train the `top` best architectures of the last search for `epochs`, from new weights.
 
+    The last search is a `BlackBox`, or a `OneShot` whose method derives architectures: then those
+    that it selects are trained.
     Without `estimator` the search's own `Train` is used, on all the training data; without
     `epochs` it runs four times as long as in the search. What the search combined with its
     `Train` (a `Cost`, say) is measured again; repeats over seeds are not made again. A search that
@@ -51,8 +57,9 @@ class Retrain:
             raise ConfigError(f"Training takes at least one epoch, got epochs={self.epochs}.")
         train = self._train(lab)
         train.check(lab.space.space)
+        self._require_derived(lab)
         known = {*lab.task.metric_names, "params", "flops", "latency_ms"}
-        if _inner_train(_search_before(self, lab).estimator) is None:
+        if _inner_train(_judging(self, lab)) is None:
             for objective in lab.objectives:
                 if objective.metric not in known:
                     raise ConfigError(
@@ -61,6 +68,16 @@ class Retrain:
                         f"{did_you_mean(objective.metric, known)}. Leave the stage "
                         f"{self.name!r} out, or let the search's estimator combine a Train."
                     )
+
+    def _require_derived(self, lab: Lab) -> None:
+        searched = _search_before(self, lab)
+        if isinstance(searched, OneShot) and not searched.derives(lab):
+            raise ConfigError(
+                f"The stage {self.name!r} retrains what a search found, and the method of "
+                f"{searched.name!r} samples paths and derives no architecture: put a search over "
+                f"inherited scores between them, BlackBox(Evolution(), Inherited("
+                f"{searched.name!r}))."
+            )
 
     def describe(self) -> Mapping[str, Any]:
         """Give the settings as JSON-able data."""
@@ -77,12 +94,14 @@ class Retrain:
         """Retrain what is not retrained yet."""
         train, estimator = self._train(lab), self.retraining(lab)
         searched = _search_before(self, lab)
-        if not any(t.state.scored for t in lab.study.trials(searched.name)):
+        if not _found(searched, lab):
             lab.end(self.name, "the search found nothing to retrain")
             return
         waiting = lab.study.trials(self.name, State.RUNNING)
         tried = {trial.parent for trial in lab.study.trials(self.name)}
-        best = lab.study.top(self.top, lab.objectives[0], searched.name)
+        best = _best(searched, lab, self.top)
+        if isinstance(searched, OneShot) or inherits(searched.estimator):
+            warn_of_collapse(lab, self.name, best)
         proposals = [
             Proposal(parent.architecture, train.epochs, parent.number)
             for parent in best
@@ -104,7 +123,7 @@ class Retrain:
 
     def retraining(self, lab: Lab) -> Estimator:
         """Give the estimator that the best architectures are trained with."""
-        train, searched = self._train(lab), _search_before(self, lab).estimator
+        train, searched = self._train(lab), _judging(self, lab)
         if isinstance(self.estimator, CrossValidate):
             return _with_train(searched, replace(self.estimator, train=train))
         return _with_train(searched, train)
@@ -113,7 +132,7 @@ class Retrain:
         if self.estimator is not None:
             train, longer = _inner_train(self.estimator) or Train(), 1
         else:
-            searched = _search_before(self, lab).estimator
+            searched = _judging(self, lab)
             train = replace(_inner_train(searched) or Train(), fraction=1.0)
             longer = _LONGER
         return replace(train, epochs=self.epochs or longer * train.epochs)
@@ -141,10 +160,15 @@ def _with_train(estimator: Estimator, train: Train | CrossValidate | Distill) ->
             return replace(estimator, train=train)
         case Repeat():
             return _with_train(estimator.estimator, train)
-        case Combined() if _inner_train(estimator):
-            parts = [_with_train(p, train) if _inner_train(p) else p for p in estimator.estimators]
+        case Combined() if any(map(_trains, estimator.estimators)):
+            parts = [_with_train(p, train) if _trains(p) else p for p in estimator.estimators]
             return combine(*parts)
     return train
+
+
+def _trains(estimator: Estimator) -> bool:
+    """Whether a training takes the place of the estimator: of one, or of inherited scores."""
+    return isinstance(estimator, Inherited) or _inner_train(estimator) is not None
 
 
 def distilling(lab: Lab, trial: Trial, teacher: str) -> Estimator:
@@ -172,15 +196,33 @@ def _of_one(estimator: Estimator) -> Train:
     return estimator if isinstance(estimator, Train) else Train()
 
 
-def _search_before(stage: Retrain, lab: Lab) -> BlackBox:
+def _search_before(stage: Retrain, lab: Lab) -> BlackBox | OneShot:
     before = lab.stages[: lab.stages.index(stage)]
-    searches = [s for s in before if isinstance(s, BlackBox)]
+    searches = [s for s in before if isinstance(s, BlackBox | OneShot)]
     if not searches:
         raise ConfigError(
             f"The stage {stage.name!r} retrains what a search found, and no search stands before "
-            f"it: put a BlackBox stage first."
+            f"it: put a BlackBox or OneShot stage first."
         )
     return searches[-1]
+
+
+def _judging(stage: Retrain, lab: Lab) -> Estimator:
+    """Give what the search before the stage judges with."""
+    searched = _search_before(stage, lab)
+    return searched.estimator(lab) if isinstance(searched, OneShot) else searched.estimator
+
+
+def _found(searched: BlackBox | OneShot, lab: Lab) -> bool:
+    if isinstance(searched, OneShot):
+        return bool(searched.picked(lab, 1))
+    return any(trial.state.scored for trial in lab.study.trials(searched.name))
+
+
+def _best(searched: BlackBox | OneShot, lab: Lab, top: int) -> list[Trial]:
+    if isinstance(searched, OneShot):
+        return searched.picked(lab, top)
+    return lab.study.top(top, lab.objectives[0], searched.name)
 
 
 def _within(estimator: Estimator, seconds: float) -> Estimator:

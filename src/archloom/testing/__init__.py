@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from archloom.testing._estimator import EstimatorContract
 from archloom.testing._executor import ExecutorContract
+from archloom.testing._gates import GatesContract, shared_spaces
 from archloom.testing._journal import JournalContract
 from archloom.testing._model_space import check_model_space
 from archloom.testing._space import check_space, example_spaces
@@ -14,6 +15,7 @@ from archloom.testing._study import facts
 __all__ = [
     "EstimatorContract",
     "ExecutorContract",
+    "GatesContract",
     "JournalContract",
     "StageContract",
     "StrategyContract",
@@ -21,6 +23,7 @@ __all__ = [
     "check_space",
     "example_spaces",
     "facts",
+    "shared_spaces",
     "tiny_space",
     "tiny_task",
 ]

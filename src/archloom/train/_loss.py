@@ -77,18 +77,37 @@ def training_loss(task: Task, recipe: Recipe, teacher: Teacher | None) -> Loss:
 
     def loss(outputs: Any, targets: Tensor, soft: Tensor | None) -> Tensor:
         assert soft is not None
-        learned = _distilled(task.target, outputs, soft, teacher.temperature)
+        learned = distilled(task.target, outputs, soft, teacher.temperature)
         return (1 - hard) * learned + hard * own(outputs, targets) if hard else learned
 
     return loss
 
 
-def _distilled(target: Target, outputs: Tensor, soft: Tensor, temperature: float) -> Tensor:
+def soft_outputs(target: Target, outputs: Tensor) -> Tensor:
+    """Turn a model's outputs into what it can teach: probabilities, and numbers as they are.
+
+    >>> from archloom.task import Classes
+    >>> soft_outputs(Classes(("cat", "dog")), torch.zeros(1, 2))
+    tensor([[0.5000, 0.5000]])
+    """
+    match target.kind:
+        case "classes":
+            return outputs.float().softmax(1)
+        case "labels":
+            return outputs.float().sigmoid()
+    if isinstance(target, Mixed):
+        mine = target.split(outputs)
+        return torch.cat([soft_outputs(part, mine[n]) for n, part in target.parts.items()], 1)
+    return outputs.float()
+
+
+def distilled(target: Target, outputs: Tensor, soft: Tensor, temperature: float) -> Tensor:
+    """Give the loss of outputs against a teacher's, as `soft_outputs` gives them."""
     if not isinstance(target, Mixed):
         return _DISTILLED[target.kind](outputs, soft, temperature)
     mine, theirs, weights = target.split(outputs), target.split(soft), target.weights or {}
     parts = [
-        weights.get(name, 1.0) * _distilled(part, mine[name], theirs[name], temperature)
+        weights.get(name, 1.0) * distilled(part, mine[name], theirs[name], temperature)
         for name, part in target.parts.items()
     ]
     return torch.stack(parts).sum()

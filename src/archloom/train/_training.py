@@ -20,14 +20,14 @@ from archloom.task import (
     epoch_order,
     stratified_subset,
 )
-from archloom.train._augmentation import Augmentation
 from archloom.train._average import Average, has_statistics, measuring_statistics
 from archloom.train._batch import Batch
 from archloom.train._clock import Clock
+from archloom.train._feed import Feed
 from archloom.train._loss import Teacher, training_loss
 from archloom.train._memory import forget_freed, out_of_memory, placed
 from archloom.train._optimizer import make_optimizer
-from archloom.train._predict import arranged, predict
+from archloom.train._predict import predict
 from archloom.train._random import seed_everything
 from archloom.train._recipe import Recipe
 from archloom.train._schedule import lr_factor
@@ -78,11 +78,12 @@ class Training:
         self.micro_batch: int | None = None  # samples at a time, once memory ran out
         self.taken = 0  # steps so far, those before a restart included
         self.optimizer = make_optimizer(model, recipe, self.device)
-        self.dtype = _dtype(recipe, self.device)
+        self.dtype = amp_dtype(recipe, self.device)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype is torch.float16)
-        self._augmentation = Augmentation.of(recipe, self.task)
+        self._feed = Feed(
+            *(self.task, recipe, self.device), channels_last=self.channels_last, teacher=teacher
+        )
         self._part = _part(task.train, recipe.fraction)
-        self._teacher = teacher
         self._loss = training_loss(self.task, recipe, teacher)
 
     @property
@@ -98,7 +99,7 @@ class Training:
     def example(self, count: int = 4) -> Inputs:
         """Give a few training samples as the model gets them."""
         few = torch.arange(min(count, self._samples)) if self._part is None else self._part[:count]
-        return self._prepared(self.task.train.take(few).to(self.device).inputs)
+        return self._feed.inputs(few)
 
     def epoch(self, number: int) -> float:
         """Train one epoch (from 1), or until the clock is over: give the samples' mean loss.
@@ -179,8 +180,7 @@ class Training:
         order = epoch_order(self._samples, self.seed, 0)[:_STATISTICS]
         with measuring_statistics(self.model), torch.no_grad(), self._precision():
             for index in torch.split(order[: max(len(order) // size, 1) * size], size):
-                samples = self.task.train.take(self._places(index)).to(self.device)
-                call_model(self.model, self._prepared(samples.inputs))
+                call_model(self.model, self._feed.inputs(self._places(index)))
 
     @property
     def _samples(self) -> int:
@@ -195,18 +195,7 @@ class Training:
         return index if self._part is None else self._part[index]
 
     def _batch(self, index: Tensor, generator: torch.Generator) -> Batch:
-        places = self._places(index)
-        samples = self.task.train.take(places).to(self.device)
-        teacher = self._teacher
-        soft = None if teacher is None else teacher.outputs[places.cpu()].to(self.device)
-        if not self._augmentation:
-            return Batch(self._prepared(samples.inputs), samples.targets, soft)
-        inputs = self._augmentation.inputs(samples.inputs, self.task.prepare, generator)
-        batch = Batch(arranged(inputs, self.channels_last), samples.targets, soft)
-        return self._augmentation.mixed(batch, generator)
-
-    def _prepared(self, raw: Inputs) -> Inputs:
-        return self.task.prepare(arranged(raw, self.channels_last))
+        return self._feed.batch(self._places(index), generator)
 
     def _fitting_step(self, batch: Batch) -> Tensor:
         """Take a step, with as many samples at a time as memory can hold."""
@@ -320,7 +309,8 @@ def _part(train: Split, fraction: float) -> Tensor | None:
     return None if fraction == 1.0 else stratified_subset(train.targets, fraction, seed=0)
 
 
-def _dtype(recipe: Recipe, device: torch.device) -> torch.dtype | None:
+def amp_dtype(recipe: Recipe, device: torch.device) -> torch.dtype | None:
+    """Give the number format of mixed precision, None for full precision."""
     match recipe.amp:
         case "bf16":
             return torch.bfloat16

@@ -157,7 +157,8 @@ def _native(x: Tensor, weight: Tensor, gradient: Tensor, stride: int, into: bool
         *(*images, weight, None, [stride] * 2, [pad] * 2, [1, 1]),
         *(False, [0, 0], weight.shape[0], [into, not into, False]),
     )
-    return found[0].permute(0, 2, 3, 1) if into else found[1]
+    gradient = found[0].permute(0, 2, 3, 1) if into else found[1]
+    return gradient
 
 
 def _of_two(x: Tensor, gradient: Tensor) -> Tensor:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import accumulate, pairwise
 from typing import Final, cast, final
 
 import torch
@@ -15,17 +16,31 @@ from archloom.oneshot._fused_plan import Edge, Lane, Option, Other, Pooled, Unit
 from archloom.oneshot._fused_stages import continued, moments, opened
 from archloom.oneshot._fused_sum import Places, summed
 
-# On a CPU, lanes run side by side up to this many numbers, which the caches can hold.
-_AT_A_TIME: Final = 2**18
+# On a CPU, lanes of fewer than _LARGE numbers run side by side, up to _AT_A_TIME of them: then
+# few calls count for more than what the caches can hold.
+_LARGE: Final = 2**18
+_AT_A_TIME: Final = 2**19
 
 
-@dataclass
-class _Bundle:
-    """Lanes of one option that run side by side: what goes into their next batch norms."""
+@dataclass(frozen=True)
+class _Column:
+    """The lanes of one option, one for each edge: what goes into their next batch norms.
 
-    edges: tuple[int, ...]
-    lanes: list[Lane]
-    map: Tensor
+    Attributes:
+        number: of the option.
+        lanes: all of them.
+        shares: how many of them each of the maps has.
+        maps: wide ones.
+        products: (lanes, channels, channels).
+        sums: (lanes, channels).
+        holed: whether the maps are in sub-maps (see `phases`).
+        done: how many depthwise convolutions have run.
+    """
+
+    number: int
+    lanes: tuple[Lane, ...]
+    shares: tuple[int, ...]
+    maps: tuple[Tensor, ...]
     products: Tensor
     sums: Tensor
     holed: bool
@@ -33,13 +48,24 @@ class _Bundle:
 
     @property
     def units(self) -> list[Unit]:
-        """The units whose depthwise convolutions have run, and no more of them."""
+        """The units whose batch norms are next."""
         return [lane[self.done - 1] for lane in self.lanes]
+
+    @property
+    def deeper(self) -> bool:
+        """Whether there are more units after these."""
+        return len(self.lanes[0]) > self.done
 
     @property
     def pixels(self) -> int:
         """How many pixels the moments are of."""
-        return self.map.shape[0] * self.map.shape[1] * self.map.shape[2]
+        return self.maps[0].shape[:3].numel()
+
+    @property
+    def edges(self) -> list[tuple[int, ...]]:
+        """The edges that the lanes of each map belong to."""
+        ends = list(accumulate(self.shares, initial=0))
+        return [tuple(range(start, end)) for start, end in pairwise(ends)]
 
 
 @final
@@ -67,11 +93,11 @@ class Fan:
         """
         x = image.permute(0, 2, 3, 1).contiguous()
         height, width = (-(-size // self._stride) for size in x.shape[1:3])
-        bundles = self._opened(torch.relu(x), height, width)
-        while any(_deeper(bundle) for bundle in bundles):
-            bundles = _deepened(bundles)
+        columns = self._opened(torch.relu(x), height, width)
+        while any(column.deeper for column in columns):
+            columns = _deepened(columns)
         shared, apart = self._divided()
-        sums = self._summed(bundles, x, weights, shared, (len(x), height, width))
+        sums = self._summed(columns, x, weights, shared, (len(x), height, width))
         outputs = [part.permute(0, 3, 1, 2) for part in sums]
         for number in apart:
             for place, own in enumerate(self._one_by_one(x.permute(0, 3, 1, 2), number)):
@@ -94,62 +120,42 @@ class Fan:
             else:
                 yield cast("Other", option).module(image)
 
-    def _opened(self, x: Tensor, height: int, width: int) -> list[_Bundle]:
-        """Run the first depthwise convolutions."""
-        apart: Tensor | None = None
-        bundles = []
-        for number in self._lanes:
-            lanes = [cast("Lane", edge.options[number]) for edge in self.edges]
-            dilated = lanes[0][0].dilated
-            if dilated and apart is None:
-                apart = phases(x)
-            source = apart if dilated and apart is not None else x
-            if dilated and self._stride == 2:
-                source = source[: len(x)]  # what the stride leaves is the first sub-map
-            stride = 1 if dilated else self._stride
-            holed = dilated and self._stride == 1
-            for edges in _shares(len(lanes), source):
-                own = [lanes[edge] for edge in edges]
-                found = opened(source, _kernels(own, 0), len(own), stride)
-                bundle = _Bundle(edges, own, *found, holed)
-                whole = height % 2 == 0 and width % 2 == 0
-                bundles.append(bundle if whole or not holed else _put_together(bundle, x))
-        return bundles
+    def _opened(self, x: Tensor, height: int, width: int) -> list[_Column]:
+        """Run the first depthwise convolutions: the plain ones, and those with holes."""
+        lanes = {n: tuple(cast("Lane", e.options[n]) for e in self.edges) for n in self._lanes}
+        holed = [number for number in lanes if lanes[number][0][0].dilated]
+        plain = [number for number in lanes if number not in holed]
+        columns = _columns(x, {n: lanes[n] for n in plain}, self._stride, False)
+        if not holed:
+            return columns
+        apart = phases(x)
+        if self._stride == 2:  # what the stride leaves is the first sub-map
+            return columns + _columns(apart[: len(x)], {n: lanes[n] for n in holed}, 1, False)
+        others = _columns(apart, {n: lanes[n] for n in holed}, 1, True)
+        if height % 2 or width % 2:
+            others = [_put_together(column, height, width) for column in others]
+        return columns + others
 
     def _summed(
         self,
-        bundles: list[_Bundle],
+        columns: Sequence[_Column],
         x: Tensor,
         weights: Tensor,
         shared: list[int],
         shape: tuple[int, int, int],
     ) -> Sequence[Tensor]:
-        maps = self._maps(x, shared)
-        scale = torch.cat(
-            [
-                weights[list(bundle.edges), number]
-                for bundle, number in zip(bundles, self._numbers(bundles), strict=True)
-            ]
-        )
-        matrices, shifts = _folded(bundles, scale)
-        edges = [edge for bundle in bundles for edge in bundle.edges]
-        index = torch.tensor(edges, device=shifts.device)
-        bias = shifts.new_zeros(len(self.edges), shifts.shape[1]).index_add(0, index, shifts)
+        scale = weights[:, [column.number for column in columns]].t().reshape(-1)
+        matrices, shifts = _folded(columns, scale)
         places = Places(
-            tuple(bundle.edges for bundle in bundles),
-            tuple(bundle.holed for bundle in bundles),
+            tuple(edges for column in columns for edges in column.edges),
+            tuple(column.holed for column in columns for _ in column.maps),
             shape,
             len(self.edges),
         )
-        wides = [bundle.map for bundle in bundles]
+        bias = shifts.view(len(columns), len(self.edges), -1).sum(0)
+        maps = self._maps(x, shared)
+        wides = [wide for column in columns for wide in column.maps]
         return summed(places, weights[:, shared], maps, bias, matrices, wides)
-
-    def _numbers(self, bundles: list[_Bundle]) -> Iterator[int]:
-        """Give the option's number of each bundle."""
-        place = -1
-        for bundle in bundles:
-            place += bundle.edges[0] == 0
-            yield self._lanes[place]
 
     def _maps(self, x: Tensor, shared: list[int]) -> Tensor | None:
         """Give what all edges only weigh: poolings, and the map itself."""
@@ -182,55 +188,65 @@ def _own_statistics(option: Option) -> bool:
     return isinstance(option, Pooled) and option.norm is not None and not option.norm.training
 
 
-def _shares(number: int, x: Tensor) -> list[tuple[int, ...]]:
+def _columns(
+    x: Tensor, lanes: dict[int, tuple[Lane, ...]], stride: int, holed: bool
+) -> list[_Column]:
+    if not lanes:
+        return []
+    shares = _shares(len(next(iter(lanes.values()))), x)
+    found = opened(x, [_kernels(own, 0) for own in lanes.values()], shares, stride)
+    return [
+        _Column(number, own, shares, *column, holed)
+        for (number, own), column in zip(lanes.items(), found, strict=True)
+    ]
+
+
+def _shares(number: int, x: Tensor) -> tuple[int, ...]:
     """Divide lanes on a map into those that run side by side."""
-    size = number if x.device.type != "cpu" else max(1, _AT_A_TIME // x.numel())
-    return [tuple(range(at, min(at + size, number))) for at in range(0, number, size)]
+    size = number
+    if x.device.type == "cpu":
+        size = 1 if x.numel() >= _LARGE else max(1, _AT_A_TIME // x.numel())
+    return tuple(min(size, number - start) for start in range(0, number, size))
 
 
 def _kernels(lanes: Sequence[Lane], depth: int) -> Tensor:
     return torch.cat([lane[depth].depthwise.weight for lane in lanes])
 
 
-def _put_together(bundle: _Bundle, x: Tensor) -> _Bundle:
+def _put_together(column: _Column, height: int, width: int) -> _Column:
     """Leave sub-maps, where they are padded and the padding would be counted."""
-    whole = unphased(bundle.map, x.shape[1], x.shape[2]).contiguous()
-    found = moments(whole, len(bundle.lanes))
-    return _Bundle(bundle.edges, bundle.lanes, *found, False)
+    maps = tuple(unphased(wide, height, width).contiguous() for wide in column.maps)
+    found = [moments(wide, lanes) for wide, lanes in zip(maps, column.shares, strict=True)]
+    products, sums = (torch.cat(parts) for parts in zip(*found, strict=True))
+    return replace(column, maps=maps, products=products, sums=sums, holed=False)
 
 
-def _deeper(bundle: _Bundle) -> bool:
-    return len(bundle.lanes[0]) > bundle.done
-
-
-def _deepened(bundles: list[_Bundle]) -> list[_Bundle]:
+def _deepened(columns: Sequence[_Column]) -> list[_Column]:
     """Run one more unit of the lanes that have more."""
-    ready = [bundle for bundle in bundles if _deeper(bundle)]
-    after: dict[int, _Bundle] = {}
-    for alike in _alike(ready):
-        matrices, shifts = _folded(alike, None)
-        sizes = [len(bundle.lanes) for bundle in alike]
-        for bundle, weight, bias in zip(
-            alike, matrices.split(sizes), shifts.split(sizes), strict=True
-        ):
-            kernels = _kernels(bundle.lanes, bundle.done)
-            found = continued(bundle.map, weight, bias, kernels)
-            after[id(bundle)] = _Bundle(
-                bundle.edges, bundle.lanes, *found, bundle.holed, bundle.done + 1
+    after: dict[int, _Column] = {}
+    for alike in _alike([column for column in columns if column.deeper]):
+        found = _folded(alike, None)
+        sizes = [len(column.lanes) for column in alike]
+        parts = (torch.split(part, sizes) for part in found)
+        for column, weight, bias in zip(alike, *parts, strict=True):
+            kernels = _kernels(column.lanes, column.done)
+            maps, products, sums = continued(column.maps, weight, bias, kernels, column.shares)
+            after[column.number] = replace(
+                column, maps=maps, products=products, sums=sums, done=column.done + 1
             )
-    return [after.get(id(bundle), bundle) for bundle in bundles]
+    return [after.get(column.number, column) for column in columns]
 
 
-def _alike(bundles: Sequence[_Bundle]) -> list[list[_Bundle]]:
-    """Group bundles whose pointwise convolutions are of one size."""
-    groups: dict[tuple[int, ...], list[_Bundle]] = {}
-    for bundle in bundles:
-        groups.setdefault(tuple(bundle.units[0].pointwise.weight.shape), []).append(bundle)
+def _alike(columns: Sequence[_Column]) -> list[list[_Column]]:
+    """Group columns whose pointwise convolutions are of one size."""
+    groups: dict[tuple[int, ...], list[_Column]] = {}
+    for column in columns:
+        groups.setdefault(tuple(column.units[0].pointwise.weight.shape), []).append(column)
     return list(groups.values())
 
 
-def _folded(bundles: Sequence[_Bundle], scale: Tensor | None) -> tuple[Tensor, Tensor]:
-    units = [unit for bundle in bundles for unit in bundle.units]
-    products = torch.cat([bundle.products for bundle in bundles])
-    sums = torch.cat([bundle.sums for bundle in bundles])
-    return folded(units, products, sums, bundles[0].pixels, scale)
+def _folded(columns: Sequence[_Column], scale: Tensor | None) -> tuple[Tensor, Tensor]:
+    units = [unit for column in columns for unit in column.units]
+    products = torch.cat([column.products for column in columns])
+    sums = torch.cat([column.sums for column in columns])
+    return folded(units, products, sums, columns[0].pixels, scale)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.autograd import Function
 
 from archloom.oneshot._fused_plan import Unit
-from archloom.oneshot._fused_stages import _again
+from archloom.oneshot._fused_stages import again
 
 
 def folded(
@@ -37,7 +37,7 @@ def folded(
         Weights (lanes, new channels, channels) and biases (lanes, new channels).
     """
     norms = [unit.norm for unit in units]
-    weight = torch.stack([unit.pointwise.weight.flatten(1) for unit in units])
+    weight = torch.stack([unit.pointwise.weight for unit in units]).flatten(2)
     factor = _factor(norms, weight, scale)
     eps = norms[0].eps
     if norms[0].training:
@@ -106,7 +106,7 @@ class _Folded(Function):
                 return _plain_folded(products, sums, weight, factor, ctx.pixels, ctx.eps)
 
             inputs = [products, sums, weight, factor]
-            return *_again(plain, inputs, [matrices, shifts]), None, None
+            return *again(plain, inputs, [matrices, shifts]), None, None
         of_scale = (matrices * weight).sum(2) - shifts * mean
         of_mean = -scale * shifts
         of_variance = of_scale * factor * inverse.pow(3) * (-0.5) * (variance > 0)
@@ -153,9 +153,11 @@ def update(norms: Sequence[nn.BatchNorm2d], mean: Tensor, variance: Tensor, pixe
     means = list(mean.unbind(0)) if mean.dim() == 2 else [mean] * number
     variances = list(unbiased.unbind(0)) if mean.dim() == 2 else [unbiased] * number
     share = norms[0].momentum
+    counts = [norm.num_batches_tracked for norm in norms if norm.num_batches_tracked is not None]
+    assert share is not None  # those with cumulative averages are never recognised
     torch._foreach_lerp_([running(norm)[0] for norm in norms], means, share)
     torch._foreach_lerp_([running(norm)[1] for norm in norms], variances, share)
-    torch._foreach_add_([norm.num_batches_tracked for norm in norms], 1)
+    torch._foreach_add_(counts, 1)
 
 
 def running(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:

@@ -1,14 +1,15 @@
 """What runs between two batch norms, for several lanes at a time.
 
-A lane is a chain of ReLU, depthwise and pointwise convolution and batch norm; `wide` maps have
-the channels of several lanes side by side. Each function here has its gradients written out, in
-products that accumulate in place; gradients of gradients go through a plain formulation.
+A lane is a chain of ReLU, depthwise and pointwise convolution and batch norm. `wide` maps have the
+channels of several lanes side by side; the lanes of a column, which are all alike, may be divided
+among several of them. Each function here has its gradients written out, in products that
+accumulate in place; gradients of gradients go through a plain formulation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -21,174 +22,168 @@ from archloom.oneshot._fused_depthwise import (
     kernel_gradient,
     side_by_side,
 )
+from archloom.oneshot._fused_products import inner, transformed, transformed_onto
+
+Column: TypeAlias = tuple[tuple[Tensor, ...], Tensor, Tensor]
+"""Wide maps; products of channels (lanes, channels, channels) and sums (lanes, channels)."""
 
 
-def opened(x: Tensor, kernels: Tensor, lanes: int, stride: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Convolve one map for several lanes.
+def opened(
+    x: Tensor, kernels: Sequence[Tensor], shares: tuple[int, ...], stride: int
+) -> list[Column]:
+    """Convolve one map for several columns of lanes.
 
     Args:
         x: (samples, height, width, channels).
-        kernels: (lanes * channels, 1, size, size), depthwise.
-        lanes: how many.
+        kernels: (lanes * channels, 1, size, size) for each column, depthwise.
+        shares: how many lanes each wide map shall have.
         stride: of the convolutions.
 
     Returns:
-        The wide map, and each lane's sums of products of channels (lanes, channels, channels) and
-        sums (lanes, channels).
+        For each column the wide maps, and for each lane the sums over all pixels of products of
+        channels, and of channels.
     """
-    found: tuple[Tensor, Tensor, Tensor] = _Opened.apply(x, kernels, lanes, stride)  # type: ignore[no-untyped-call]
-    return found
+    found = _Opened.apply(x, *kernels, shares, stride)  # type: ignore[no-untyped-call]
+    step = len(shares) + 2
+    columns = [found[start : start + step] for start in range(0, len(found), step)]
+    return [(tuple(maps), products, sums) for *maps, products, sums in columns]
 
 
 def continued(
-    wide: Tensor, weight: Tensor, bias: Tensor, kernels: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
+    maps: Sequence[Tensor], weight: Tensor, bias: Tensor, kernels: Tensor, shares: tuple[int, ...]
+) -> Column:
     """Run each lane through a pointwise convolution, ReLU, and a depthwise convolution.
 
-    What is between the convolutions is not kept, but computed again for the gradients.
-
     Args:
-        wide: (samples, height, width, lanes * channels).
+        maps: wide ones.
         weight: (lanes, new channels, channels).
         bias: (lanes, new channels).
         kernels: (lanes * new channels, 1, size, size).
-
-    Returns:
-        As `opened`.
+        shares: how many lanes each of `maps` has.
     """
-    found: tuple[Tensor, Tensor, Tensor] = _Continued.apply(wide, weight, bias, kernels)  # type: ignore[no-untyped-call]
-    return found
+    *found, products, sums = _Continued.apply(weight, bias, kernels, shares, *maps)  # type: ignore[no-untyped-call]
+    return tuple(found), products, sums
+
+
+def moments(wide: Tensor, lanes: int) -> tuple[Tensor, Tensor]:
+    """Give the moments of a wide map's lanes, as `opened` does."""
+    split = wide.reshape(-1, lanes, wide.shape[3] // lanes).transpose(0, 1)
+    return torch.bmm(split.transpose(1, 2), split), split.sum(1)
 
 
 class _Opened(Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, kernels: Tensor, lanes: int, stride: int) -> Any:
-        wide = convolved(side_by_side(x, lanes), kernels, stride)
-        ctx.save_for_backward(x, kernels, wide)
-        ctx.lanes, ctx.stride = lanes, stride
+    def forward(ctx: Any, x: Tensor, *given: Any) -> tuple[Tensor, ...]:
+        *kernels, shares, stride = given
+        repeated = {share: side_by_side(x, share) for share in set(shares)}
+        columns = [
+            [
+                convolved(repeated[share], part, stride)
+                for share, part in zip(shares, _parts(kernel, x, shares), strict=True)
+            ]
+            for kernel in kernels
+        ]
+        ctx.save_for_backward(x, *kernels, *(wide for maps in columns for wide in maps))
+        ctx.shares, ctx.stride = shares, stride
         ctx.set_materialize_grads(False)
-        return wide, *_moments(wide, lanes)
+        return tuple(part for maps in columns for part in (*maps, *_moments(maps, shares)))
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor | None, *moments: Tensor | None) -> Any:
-        x, kernels, wide = ctx.saved_tensors
-        lanes, stride = ctx.lanes, ctx.stride
+    def backward(ctx: Any, *gradients: Tensor | None) -> Any:
+        x, *rest = ctx.saved_tensors
+        shares, stride = ctx.shares, ctx.stride
+        number = len(gradients) // (len(shares) + 2)
+        kernels, maps = rest[:number], rest[number:]
         if torch.is_grad_enabled():
 
-            def plain(x: Tensor, kernels: Tensor) -> tuple[Tensor, ...]:
-                wide = depthwise(side_by_side(x, lanes), kernels, stride)
-                return wide, *_plain_moments(wide, lanes)
+            def plain(x: Tensor, *kernels: Tensor) -> list[Tensor]:
+                return _plain_opened(x, kernels, shares, stride)
 
-            return *_again(plain, [x, kernels], [gradient, *moments]), None, None
-        gradient = _joined(wide, gradient, *moments)
-        into = kernel = None
-        repeated = side_by_side(x, lanes)
-        if wanted(ctx, 0):
-            into = input_gradient(repeated, kernels, gradient, stride)
-            if lanes > 1:
-                into = into.unflatten(3, (lanes, -1)).sum(3)
-        if wanted(ctx, 1):
-            kernel = kernel_gradient(repeated, kernels, gradient, stride)
-        return into, kernel, None, None
+            into, *slopes = again(plain, [x, *kernels], gradients)
+            return into, *slopes, None, None
+        repeated = {share: side_by_side(x, share) for share in set(shares)}
+        wide_into: dict[int, Tensor] = {}
+        slopes = []
+        for column, kernel in enumerate(kernels):
+            first, step = column * len(shares), len(shares) + 2
+            own = maps[first : first + len(shares)]
+            joined = _joined(own, gradients[column * step : (column + 1) * step], shares)
+            found = []
+            for share, part, gradient in zip(
+                shares, _parts(kernel, x, shares), joined, strict=True
+            ):
+                if wanted(ctx, 0):
+                    slope = input_gradient(repeated[share], part, gradient, stride)
+                    so_far = wide_into.get(share)
+                    wide_into[share] = slope if so_far is None else so_far.add_(slope)
+                if wanted(ctx, 1 + column):
+                    found.append(kernel_gradient(repeated[share], part, gradient, stride))
+            slopes.append(torch.cat(found) if found else None)
+        return _narrow(wide_into), *slopes, None, None
 
 
 class _Continued(Function):
     @staticmethod
-    def forward(ctx: Any, wide: Tensor, weight: Tensor, bias: Tensor, kernels: Tensor) -> Any:
-        result = convolved(_rectified(wide, weight, bias), kernels)
-        ctx.save_for_backward(wide, weight, bias, kernels, result)
+    def forward(
+        ctx: Any,
+        weight: Tensor,
+        bias: Tensor,
+        kernels: Tensor,
+        shares: tuple[int, ...],
+        *maps: Tensor,
+    ) -> tuple[Tensor, ...]:
+        middles, results = [], []
+        for wide, matrices, shifts, part in _split(maps, weight, bias, kernels, shares):
+            middles.append(_rectified(wide, matrices, shifts))
+            results.append(convolved(middles[-1], part))
+        ctx.save_for_backward(weight, bias, kernels, *maps, *middles, *results)
+        ctx.shares = shares
         ctx.set_materialize_grads(False)
-        return result, *_moments(result, len(weight))
+        return *results, *_moments(results, shares)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor | None, *moments: Tensor | None) -> Any:
-        wide, weight, bias, kernels, result = ctx.saved_tensors
+    def backward(ctx: Any, *gradients: Tensor | None) -> Any:
+        weight, bias, kernels, *rest = ctx.saved_tensors
+        shares: tuple[int, ...] = ctx.shares
+        maps, middles, results = (
+            rest[at * len(shares) : (at + 1) * len(shares)] for at in range(3)
+        )
         if torch.is_grad_enabled():
-            return _again(_plain_continued, [wide, weight, bias, kernels], [gradient, *moments])
-        gradient = _joined(result, gradient, *moments)
-        middle = _rectified(wide, weight, bias)
-        kernel = None
-        if wanted(ctx, 3):
-            kernel = kernel_gradient(middle, kernels, gradient, 1)
-        gradient = input_gradient(middle, kernels, gradient, 1).contiguous()
-        gradient = torch.ops.aten.threshold_backward(gradient, middle, 0)
-        into, matrices = torch.empty_like(wide), torch.empty_like(weight)
-        lanes = len(weight)
-        for own, part, place, matrix, slot in zip(
-            *(_lanes(x, lanes) for x in (gradient, wide, into)), weight, matrices, strict=True
+
+            def plain(weight: Tensor, bias: Tensor, kernels: Tensor, *maps: Tensor) -> Any:
+                return _plain_continued(weight, bias, kernels, shares, *maps)
+
+            found = again(plain, [weight, bias, kernels, *maps], gradients)
+            return *found[:3], None, *found[3:]
+        intos, matrices, shifts, slopes = [], [], [], []
+        for (wide, own, shift, part), middle, gradient in zip(
+            _split(maps, weight, bias, kernels, shares),
+            middles,
+            _joined(results, gradients, shares),
+            strict=True,
         ):
-            torch.mm(own, matrix, out=place)
-            torch.mm(own.t(), part, out=slot)
-        return into, matrices, gradient.sum((0, 1, 2)).view_as(bias), kernel
+            if wanted(ctx, 2):
+                slopes.append(kernel_gradient(middle, part, gradient, 1))
+            gradient = input_gradient(middle, part, gradient, 1).contiguous()
+            gradient = torch.ops.aten.threshold_backward(gradient, middle, 0)
+            intos.append(transformed(gradient, own))
+            matrices.append(inner(gradient, wide, len(own)))
+            shifts.append(gradient.sum((0, 1, 2)).view_as(shift))
+        found = torch.cat(matrices), torch.cat(shifts), torch.cat(slopes) if slopes else None
+        return *found, None, *intos
 
 
 def wanted(ctx: Any, place: int) -> bool:
     """Say whether the backward pass that runs needs the gradient of an argument.
 
     `needs_input_grad` tells what it was in the forward pass; a step of the architecture asks for
-    the gradients of its parameters only.
+    the gradients of its parameters only. Tensors must come first among the arguments.
     """
     node = ctx.next_functions[place][0] if ctx.needs_input_grad[place] else None
     return node is not None and bool(torch._C._will_engine_execute_node(node))
 
 
-def _rectified(wide: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    lanes, channels, _ = weight.shape
-    result = wide.new_empty(*wide.shape[:3], lanes * channels)
-    for part, place, matrix, shift in zip(
-        _lanes(wide, lanes), _lanes(result, lanes), weight, bias, strict=True
-    ):
-        torch.addmm(shift, part, matrix.t(), out=place)
-    return result.relu_()
-
-
-def _moments(wide: Tensor, lanes: int) -> tuple[Tensor, Tensor]:
-    parts = _lanes(wide, lanes)
-    channels = parts[0].shape[1]
-    products = wide.new_empty(lanes, channels, channels)
-    for part, product in zip(parts, products, strict=True):
-        torch.mm(part.t(), part, out=product)
-    return products, wide.sum((0, 1, 2)).view(lanes, channels)
-
-
-def _joined(
-    wide: Tensor, gradient: Tensor | None, products: Tensor | None, sums: Tensor | None
-) -> Tensor:
-    """Add the gradients that come through the moments to a map's own, in place."""
-    # What comes back was made by the gradients in this file and is met by nobody else.
-    gradient = torch.zeros_like(wide) if gradient is None else gradient.contiguous()
-    if products is not None:
-        both = products + products.transpose(1, 2)
-        lanes = len(both)
-        for own, part, product in zip(
-            _lanes(gradient, lanes), _lanes(wide, lanes), both, strict=True
-        ):
-            own.addmm_(part, product)
-    if sums is not None:
-        gradient += sums.flatten()
-    return gradient
-
-
-def _lanes(wide: Tensor, lanes: int) -> Sequence[Tensor]:
-    """Give each lane as a matrix (pixels, channels)."""
-    return wide.view(-1, wide.shape[3]).chunk(lanes, 1)
-
-
-def _plain_continued(
-    wide: Tensor, weight: Tensor, bias: Tensor, kernels: Tensor
-) -> tuple[Tensor, ...]:
-    lanes = len(weight)
-    middle = torch.einsum("nhwlc,loc->nhwlo", wide.unflatten(3, (lanes, -1)), weight) + bias
-    result = depthwise(middle.relu().flatten(3), kernels)
-    return result, *_plain_moments(result, lanes)
-
-
-def _plain_moments(wide: Tensor, lanes: int) -> tuple[Tensor, Tensor]:
-    split = wide.reshape(-1, lanes, wide.shape[3] // lanes)
-    return torch.einsum("plc,pld->lcd", split, split), split.sum(0)
-
-
-def _again(
+def again(
     plain: Callable[..., Sequence[Tensor]],
     inputs: Sequence[Tensor],
     gradients: Sequence[Tensor | None],
@@ -202,6 +197,85 @@ def _again(
     )
 
 
-def moments(wide: Tensor, lanes: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Give a wide map again, and its moments as `opened` does."""
-    return wide, *_plain_moments(wide, lanes)
+def _parts(kernels: Tensor, x: Tensor, shares: Sequence[int]) -> tuple[Tensor, ...]:
+    """Divide kernels of lanes that read `x` among wide maps."""
+    return torch.split(kernels, [share * x.shape[3] for share in shares])
+
+
+def _narrow(wides: Mapping[int, Tensor]) -> Tensor | None:
+    """Add up the lanes of wide maps with so many lanes."""
+    total: Tensor | None = None
+    for lanes, wide in wides.items():
+        own = wide if lanes == 1 else wide.view(*wide.shape[:3], lanes, -1).sum(3)
+        total = own if total is None else total.add_(own)
+    return total
+
+
+def _split(
+    maps: Sequence[Tensor], weight: Tensor, bias: Tensor, kernels: Tensor, shares: Sequence[int]
+) -> list[tuple[Tensor, Tensor, Tensor, Tensor]]:
+    """Give each wide map with the weights, biases and kernels of its lanes."""
+    parts = torch.split(kernels, [share * weight.shape[1] for share in shares])
+    sizes = list(shares)
+    matrices, shifts = torch.split(weight, sizes), torch.split(bias, sizes)
+    return list(zip(maps, matrices, shifts, parts, strict=True))
+
+
+def _rectified(wide: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    return transformed(wide, weight.transpose(1, 2).contiguous(), bias).relu_()
+
+
+def _moments(maps: Sequence[Tensor], shares: Sequence[int]) -> tuple[Tensor, Tensor]:
+    pairs = list(zip(maps, shares, strict=True))
+    products = [inner(wide, wide, lanes) for wide, lanes in pairs]
+    sums = [wide.sum((0, 1, 2)).view(lanes, -1) for wide, lanes in pairs]
+    return torch.cat(products), torch.cat(sums)
+
+
+def _joined(
+    maps: Sequence[Tensor], gradients: Sequence[Tensor | None], shares: Sequence[int]
+) -> list[Tensor]:
+    """Add the gradients that come through the moments to the maps' own, in place."""
+    *own, products, sums = gradients
+    # What comes back was made by the gradients of fans and is met by nobody else.
+    found = [
+        torch.zeros_like(wide) if gradient is None else gradient.contiguous()
+        for wide, gradient in zip(maps, own, strict=True)
+    ]
+    if products is not None:
+        both = products + products.transpose(1, 2)
+        for gradient, wide, part in zip(found, maps, torch.split(both, list(shares)), strict=True):
+            transformed_onto(gradient, wide, part)
+    if sums is not None:
+        for gradient, part in zip(found, torch.split(sums, list(shares)), strict=True):
+            gradient += part.reshape(-1)
+    return found
+
+
+def _plain_opened(
+    x: Tensor, kernels: Sequence[Tensor], shares: Sequence[int], stride: int
+) -> list[Tensor]:
+    results: list[Tensor] = []
+    for kernel in kernels:
+        maps = [
+            depthwise(side_by_side(x, share), part, stride)
+            for share, part in zip(shares, _parts(kernel, x, shares), strict=True)
+        ]
+        results += [*maps, *_plain_moments(maps, shares)]
+    return results
+
+
+def _plain_continued(
+    weight: Tensor, bias: Tensor, kernels: Tensor, shares: Sequence[int], *maps: Tensor
+) -> tuple[Tensor, ...]:
+    results = []
+    for wide, matrices, shifts, part in _split(maps, weight, bias, kernels, shares):
+        split = wide.view(*wide.shape[:3], len(matrices), -1)
+        middle = torch.einsum("nhwlc,loc->nhwlo", split, matrices) + shifts
+        results.append(depthwise(middle.relu().flatten(3), part))
+    return *results, *_plain_moments(results, shares)
+
+
+def _plain_moments(maps: Sequence[Tensor], shares: Sequence[int]) -> tuple[Tensor, Tensor]:
+    found = [moments(wide, lanes) for wide, lanes in zip(maps, shares, strict=True)]
+    return torch.cat([p for p, _ in found]), torch.cat([s for _, s in found])

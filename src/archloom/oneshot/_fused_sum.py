@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.autograd import Function
 
 from archloom.oneshot._fused_depthwise import phases, unphased
-from archloom.oneshot._fused_stages import _again
+from archloom.oneshot._fused_stages import again
 
 
 @dataclass(frozen=True)
@@ -71,18 +71,20 @@ class _Summed(Function):
         ctx.places = places
         shape = (*places.shape, bias.shape[1])
         if maps is None:
-            sums = bias.unsqueeze(1).repeat(1, len(_flat(wides[0], weight)[0]), 1)
+            n, h, w = places.shape
+            sums = bias.unsqueeze(1).repeat(1, n * h * w, 1)
         else:
             sums = (direct @ maps.flatten(1)).view(places.number, -1, bias.shape[1])
             sums += bias.unsqueeze(1)
         holed: dict[int, Tensor] = {}
-        for edge, apart, part, matrix in _lanes(places, wides, weight):
+        turned = weight.transpose(1, 2).contiguous()
+        for edge, apart, part, matrix in _lanes(places, wides, turned):
             if not apart:
-                sums[edge].addmm_(part, matrix.t())
+                sums[edge].addmm_(part, matrix)
             elif edge in holed:
-                holed[edge].addmm_(part, matrix.t())
+                holed[edge].addmm_(part, matrix)
             else:
-                holed[edge] = torch.mm(part, matrix.t())
+                holed[edge] = torch.mm(part, matrix)
         results = [part.view(shape) for part in sums]
         for edge, part in holed.items():
             results[edge] += _whole(part, shape)
@@ -99,7 +101,7 @@ class _Summed(Function):
                 own = rest[len(wides)] if maps is not None else None
                 return _plain_summed(places, direct, own, bias, weight, rest[: len(wides)])
 
-            found = _again(plain, inputs, gradients)
+            found = again(plain, inputs, gradients)
             own = found[-1] if maps is not None else None
             return None, found[0], own, *found[1 : 3 + len(wides)]
         gradients = tuple(gradient.contiguous() for gradient in gradients)
@@ -112,7 +114,11 @@ class _Summed(Function):
         intos, matrices = [torch.empty_like(wide) for wide in wides], torch.empty_like(weight)
         for (edge, holed, part, matrix), place, slot in zip(
             _lanes(places, wides, weight),
-            [place for into in intos for place in _flat(into, weight)],
+            [
+                place
+                for into, edges in zip(intos, places.edges, strict=True)
+                for place in _flat(into, len(edges))
+            ],
             matrices,
             strict=True,
         ):
@@ -136,13 +142,14 @@ def _lanes(
     found = []
     matrices = iter(weight)
     for wide, edges, holed in zip(wides, places.edges, places.holed, strict=True):
-        for part, edge in zip(_flat(wide, weight), edges, strict=True):
+        for part, edge in zip(_flat(wide, len(edges)), edges, strict=True):
             found.append((edge, holed, part, next(matrices)))
     return found
 
 
-def _flat(wide: Tensor, weight: Tensor) -> Sequence[Tensor]:
-    return wide.view(-1, wide.shape[3]).split(weight.shape[2], 1)
+def _flat(wide: Tensor, lanes: int) -> Sequence[Tensor]:
+    """Give each lane as a matrix (pixels, channels)."""
+    return wide.view(-1, wide.shape[3]).chunk(lanes, 1)
 
 
 def _whole(part: Tensor, shape: tuple[int, ...]) -> Tensor:

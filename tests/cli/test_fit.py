@@ -129,7 +129,7 @@ def test_pictures_of_another_size_and_broken_ones_are_named(tmp_path: Path) -> N
     data = (tmp_path / "big.png").read_bytes()
     (tmp_path / "cut.png").write_bytes(data[: len(data) // 2])
     error = archloom(tmp_path, "predict", "s.pt", "cut.png", expect=2).stderr
-    assert "DataError: 'cut.png' is truncated or damaged" in error
+    assert "DataError: cut.png is broken: image file is truncated." in error
 
 
 @pytest.mark.parametrize(

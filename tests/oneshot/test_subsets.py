@@ -51,6 +51,18 @@ def test_chances_and_their_gradient_are_those_of_the_list(
 
 
 @pytest.mark.parametrize(("low", "high"), SIZES)
+def test_second_derivatives_are_those_of_the_list(log_odds: Tensor, low: int, high: int) -> None:
+    def expected(odds: Tensor) -> Tensor:
+        return listed(odds, low, high)[1].logsumexp(0)
+
+    hessians = [
+        torch.autograd.functional.hessian(total, log_odds.detach())
+        for total in (lambda odds: log_total(odds, low, high), expected)
+    ]
+    torch.testing.assert_close(*hessians)
+
+
+@pytest.mark.parametrize(("low", "high"), SIZES)
 def test_the_total_is_that_of_the_list(log_odds: Tensor, low: int, high: int) -> None:
     torch.testing.assert_close(
         log_total(log_odds, low, high), listed(log_odds, low, high)[1].logsumexp(0)

@@ -240,6 +240,7 @@ def test_constraints_reject_what_is_derived_and_limit_what_is_sampled(
     [trial] = study.trials()
     assert trial.state is State.REJECTED
     assert ends(study)["retrain"] == "the search found nothing to retrain"
+    assert "all that it derived breaks params <= 200: set a price" in ends(study)["supernet"]
     gates = Uniform()
     stages = [OneShot(gates, epochs=1), BlackBox(Random(), Inherited(), trials=3)]
     study = run(task, stages, tmp_path / "spos", **limits)
@@ -430,6 +431,27 @@ def test_settings_of_parts_are_checked() -> None:
     with pytest.raises(ConfigError, match="did you mean 'tune_epochs'"):
         darts(perturb={"tune_epoch": 3})
     assert darts(monitor={"every": 3}).monitor == Monitor(every=3)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("guards", "SkipCount"),
+        ("guards", [SkipCount]),
+        ("guards", [3]),
+        ("dropout", 0.3),
+        ("perturb", 5),
+        ("monitor", True),
+    ],
+)
+def test_parts_of_another_kind_are_refused(setting: str, value: Any) -> None:
+    with pytest.raises(ConfigError, match=setting.rstrip("s")):
+        darts(**{setting: value})
+
+
+def test_one_guard_needs_no_list() -> None:
+    alone = darts(guards=SkipCount())
+    assert alone.guards == darts(guards={"name": "SkipCount"}).guards == (SkipCount(),)
 
 
 def timeless(note: Mapping[str, Any]) -> dict[str, Any]:

@@ -79,8 +79,9 @@ def shareable(space: ModelSpace, example: Example | None, *, pin: bool) -> Model
     names = ", ".join(map(repr, fault.labels))
     pins = unshareable(space, example)
     raise SpaceError(
-        f"One set of weights cannot serve all options of {names}: {fault.said}. Settle what cannot "
-        f"be shared with pinned={pins}, which pinned='auto' does, or with other values."
+        f"One set of weights cannot serve all options of {names}: {fault.said.rstrip('.')}. "
+        f"Settle what cannot be shared with pinned={pins}, which pinned='auto' does, or with "
+        f"other values."
     ) from fault.cause
 
 

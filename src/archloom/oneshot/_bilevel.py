@@ -251,7 +251,8 @@ class Bilevel:
         if not math.isfinite(value):
             raise Diverged(
                 f"The supernet's {what} must be finite, got {value} in epoch {epoch} with lr="
-                f"{self.recipe.lr:g}. Lower lr, or arch_lr, or set a smaller clip."
+                f"{self.recipe.lr:g}. Lower lr (or arch_lr, where there is one), or set a smaller "
+                f"clip."
             )
 
     def _require_finite_parameters(self, epoch: int) -> None:

@@ -31,17 +31,17 @@ def fused(supernet: nn.Module, *, check: bool = True) -> Iterator[int]:
       statistics come from the channels' products, so that nothing is computed to be normalised;
     - dilated convolutions run as plain ones on sub-maps; depthwise convolutions of several choices
       run as one; their gradients are computed in faster ways than torch's own on CPUs;
-    - what lies between two convolutions is computed again in the backward pass, to save memory.
+    - only what goes into the convolutions is kept for the gradients.
 
-    It acts where all options have weights (DARTS, DrNAS, SNAS with a tensor for a label); single
+    It acts where all options have weights (DARTS, DrNAS, SNAS: a tensor for a label); single
     paths and `Weighted` gates run as before, as do partial channels, whatever is not recognised,
     and modules with hooks. No module, parameter or key of the supernet changes, so that optimizers,
     `state_dict`, `functional_call`, `copy.deepcopy` and `child` work as ever. Maps are kept in
     torch's `channels_last` inside; supernet and batches should be in that format, too.
 
-    In a step of the architecture, set `requires_grad` of the weights to False for the forward pass:
-    autograd then leaves out the gradients of convolution kernels. Under autocast, what is fused
-    runs in float32.
+    A backward pass that asks for the gradients of the architecture parameters alone
+    (`torch.autograd.grad(loss, alphas)`) leaves out those of the convolution kernels. Under
+    autocast, what is fused runs in float32.
 
     Args:
         supernet: what `ModelSpace.supernet` gave, or any module with such choices in it.

@@ -33,12 +33,12 @@ def same_numbers(mixeds: Sequence[Mixed]) -> bool:
         pairs = zip(plain, weights.unbind(0), strict=True)
         return [mixed.blend(mixed.names, own.unbind(0), (x,), {}) for mixed, own in pairs]
 
-    device = next(plain[0].parameters()).device
+    like = next(plain[0].parameters())
     for size in _SIZES:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            x = torch.randn(_SAMPLES, edges[0].channels[0], size, size).to(device)
-            weights = torch.rand(len(plain), len(plain[0].names)).to(device)
+            x = torch.randn(_SAMPLES, edges[0].channels[0], size, size).to(like)
+            weights = torch.rand(len(plain), len(plain[0].names)).to(like)
         try:
             expected = _numbers(usual, x, weights, plain)
             found = _numbers(fan, x, weights, other)

@@ -18,7 +18,7 @@ from archloom.oneshot._fused_sum import Places, summed
 
 # On a CPU, lanes of fewer than _LARGE numbers run side by side, up to _AT_A_TIME of them: then
 # few calls count for more than what the caches can hold.
-_LARGE: Final = 2**18
+_LARGE: Final = 2**17
 _AT_A_TIME: Final = 2**19
 
 

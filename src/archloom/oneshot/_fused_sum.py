@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.autograd import Function
 
 from archloom.oneshot._fused_depthwise import phases, unphased
+from archloom.oneshot._fused_products import inner_product
 from archloom.oneshot._fused_stages import again
 
 
@@ -124,7 +125,7 @@ class _Summed(Function):
         ):
             own = apart[edge] if holed else flat[edge]
             torch.mm(own, matrix, out=place)
-            torch.mm(own.t(), part, out=slot)
+            slot.copy_(inner_product(own, part))
         of_direct = of_maps = None
         if maps is not None:
             joined = torch.stack(flat).flatten(1)

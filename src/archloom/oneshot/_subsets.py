@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import pad
 
-_NEVER: Final = -1e30  # the logarithm of nothing; of -inf, gradients are not numbers
+_NEVER: Final = -1e30  # the logarithm of nothing; of -inf, gradients are no numbers
 
 
 def inclusion(log_odds: Tensor, low: int, high: int) -> Tensor:
@@ -98,7 +98,10 @@ def _all_others(log_odds: Tensor, high: int) -> Tensor:
 
 def _with(polynomial: Tensor, log_odds: Tensor) -> Tensor:
     """Multiply polynomials by 1 + odds x."""
-    return torch.logaddexp(polynomial, log_odds + _shifted(polynomial))
+    raised = log_odds + _shifted(polynomial)
+    # torch.logaddexp has no second derivative where one of the two is the logarithm of nothing
+    top = torch.maximum(polynomial, raised).detach()
+    return top + ((polynomial - top).exp() + (raised - top).exp()).log()
 
 
 def _shifted(polynomial: Tensor) -> Tensor:

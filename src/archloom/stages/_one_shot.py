@@ -45,7 +45,7 @@ from archloom.stages._supernet_check import check_steps
 from archloom.stages._supernet_run import SupernetRun
 from archloom.stages._takeover import successor_kind, successors
 from archloom.train import kept_random_state
-from archloom.trial import Trial
+from archloom.trial import State, Trial
 
 _COSTS = ("params", "flops", "latency_ms")
 
@@ -103,14 +103,22 @@ class OneShot(SupernetRecipe):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        given: Any = self.guards
+        alone = isinstance(given, Mapping) or hasattr(given, "look")
+        if isinstance(given, str) or not (alone or isinstance(given, Sequence)):
+            raise ConfigError(
+                f"guards is a list such as [SkipCount()], or [{{name: SkipCount}}] in a file, got "
+                f"{given!r}."
+            )
         parts = {
-            "guards": tuple(map(rebuild_part, self.guards)),
+            "guards": tuple(map(rebuild_part, [given] if alone else given)),
             "dropout": rebuild_part(self.dropout, SkipDropout),
             "monitor": rebuild_part(self.monitor, Monitor),
             "penalty": None if self.penalty is None else Penalty.of(self.penalty),
             "perturb": rebuild_part(self.perturb, Perturbation),
         }
         for name, part in parts.items():
+            _check_part(name, part)
             object.__setattr__(self, name, part)
 
     def check(self, lab: Lab) -> None:
@@ -198,9 +206,20 @@ class OneShot(SupernetRecipe):
         if not book.complete:
             with kept_random_state(lab.device):
                 SupernetRun(lab, self, book).go()
-        lab.end(self.name, book.reason)
+        lab.end(self.name, f"{book.reason}{self._refused(lab)}")
         for stage in successors(self, lab):
             stage.run(lab)
+
+    def _refused(self, lab: Lab) -> str:
+        """Say it when the constraints left nothing of what the method derived."""
+        trials = lab.study.trials(self.name)
+        if not trials or any(trial.state is not State.REJECTED for trial in trials):
+            return ""
+        return (
+            f"; all that it derived breaks {', '.join(map(str, lab.constraints))}: set a price "
+            f"with `penalty`, or take a method that samples paths, such as spos, which keeps "
+            f"constraints"
+        )
 
     # -- what other stages ask ---------------------------------------------------------------
 
@@ -265,3 +284,21 @@ class OneShot(SupernetRecipe):
         bilevel = isinstance(self.gates, Learned) and traits.bilevel
         halves = halve(lab.task, self.arch_share, lab.seed) if bilevel else whole(lab.task)
         return self.filled(traits, len(halves.weights)), halves
+
+
+_PARTS = {"dropout": SkipDropout, "monitor": Monitor, "perturb": Perturbation}
+
+
+def _check_part(name: str, part: Any) -> None:
+    if name == "guards":
+        for guard in part:
+            if isinstance(guard, type) or not callable(getattr(guard, "look", None)):
+                raise ConfigError(
+                    f"A guard, one of `guards`, looks at the search after each epoch, as "
+                    f"SkipCount() does, got {guard!r}."
+                )
+    elif name in _PARTS and part is not None and not isinstance(part, _PARTS[name]):
+        kind = _PARTS[name].__name__
+        raise ConfigError(
+            f"{name} is a {kind}(...), in a file a mapping of its settings, or null, got {part!r}."
+        )

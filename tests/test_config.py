@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from archloom.config import checked_config, default_space, make_experiment
-from archloom.errors import ConfigError
+from archloom.errors import ConfigError, SpaceError
 from archloom.estimators import Combined, CrossValidate, Repeat, Train
 from archloom.oneshot import Darts, Monitor, Uniform
 from archloom.plugins import BUILT_IN
@@ -92,6 +92,18 @@ def test_training_settings_are_searched_jointly(task: Task, tmp_path: Path) -> N
 
 
 # -- one-shot methods --------------------------------------------------------------------------
+
+UNEQUAL = """
+from torch import nn
+from archloom import model_space
+
+@model_space
+def unequal(pick, classes=2):
+    op = pick.layer(
+        "op", {"same": lambda: nn.Conv2d(1, 4, 3, padding=1), "valid": lambda: nn.Conv2d(1, 4, 3)}
+    )
+    return nn.Sequential(op, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, classes))
+"""
 
 SPACE = """
 from torch import nn
@@ -209,6 +221,13 @@ def test_a_choice_that_cannot_be_shared_is_pinned_with_a_notice(
         checked_config({**config, "strategy": "random"}), small, progress=False
     )
     assert "norm" in trained.space.space.labels, "other searches decide it"
+
+
+def test_a_space_of_which_nothing_can_be_shared_says_why(small: Task, tmp_path: Path) -> None:
+    (tmp_path / "space.py").write_text(UNEQUAL)
+    config = {"space": f"{tmp_path / 'space.py'}:unequal", "strategy": "spos"}
+    with pytest.raises(SpaceError, match=r"Option 'valid' of 'op' gives .* where 'same' gives"):
+        make_experiment(checked_config(config), small, progress=False)
 
 
 @pytest.mark.parametrize(

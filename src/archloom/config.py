@@ -207,6 +207,9 @@ def make_space(config: SearchConfig, task: Task) -> ModelSpace:
     """Load the space; without one, the one that `default_space` names for the task's kind.
 
     For a one-shot method, choices that cannot share weights are pinned to their defaults.
+
+    Raises:
+        SpaceError: for a one-shot method, where no choice can share weights.
     """
     from archloom.nn import load_space, unshareable
 
@@ -215,8 +218,11 @@ def make_space(config: SearchConfig, task: Task) -> ModelSpace:
     if config.pinned:
         space = space.with_hints(task.hints).pinned(config.pinned)
     if _method(config) is not None:
-        space = space.with_hints(task.hints)
-        space = space.pinned(unshareable(space, task.example(2)))
+        space, example = space.with_hints(task.hints), task.example(2)
+        pins = unshareable(space, example)
+        if pins and not space.pinned(pins).space.labels:
+            space.supernet(example=example)  # raises, and says what keeps the choices from sharing
+        space = space.pinned(pins)
     return space.joint(**_domains(config.joint)) if config.joint else space
 
 

@@ -291,6 +291,8 @@ def test_a_diverged_supernet_ends_with_its_last_good_epoch(task: Task, tmp_path:
 def test_a_supernet_without_a_good_epoch_is_an_error(task: Task, tmp_path: Path) -> None:
     with pytest.raises(Diverged, match="epoch 1"):
         run(task, [darts(lr=1e30, clip=0)], tmp_path)
+    study = Study.open(tmp_path)
+    assert ends(study)["supernet"].startswith("diverged in the first epoch: The supernet's")
 
 
 def test_the_time_limit_ends_after_an_epoch_and_leaves_retraining(
@@ -309,7 +311,14 @@ def test_more_minutes_train_on(task: Task, tmp_path: Path) -> None:
     run(task, [darts(3)], tmp_path, minutes=1e-5)
     study = run(task, [darts(3)], tmp_path, minutes=5)
     assert [note["epoch"] for note in notes(study)] == [1, 2, 3]
-    assert ends(study)["supernet"] == "the supernet is trained for 3 epochs"
+    assert ends(study)["supernet"].startswith("the supernet is trained for 3 epochs")
+
+
+def test_undecided_probabilities_are_told(task: Task, tmp_path: Path) -> None:
+    study = run(task, [darts(1, arch_lr=1e-9)], tmp_path / "still")
+    assert "as good as undecided (entropy 1.000 of 1)" in ends(study)["supernet"]
+    study = run(task, [darts(2, arch_lr=3.0)], tmp_path / "moving")
+    assert ends(study)["supernet"] == "the supernet is trained for 2 epochs"
 
 
 def test_a_search_over_scores_gets_its_share_of_the_minutes(task: Task, tmp_path: Path) -> None:

@@ -150,8 +150,7 @@ def share_out(
 
     With a clock a trial gets the time of a few epochs, as many trials as fit in half of it (4 to
     40; a third of it with many samples), and the best ones are trained again in what is left.
-    Where not even a third of the epochs of four trials would fit, one architecture gets all the
-    time.
+    Where four trials would not even get a ninth of that, one architecture gets all the time.
     """
     samples = len(task.train)
     epochs = wishes.epochs or max(3, min(30, round(200_000 / samples)))
@@ -169,7 +168,7 @@ def share_out(
     many = samples > _MANY
     searching = total * (0.3 if many else 0.5)
     wanted = work * (30 if folds else 3 if many else 8)
-    if searching < 4 * wanted / 3 / 3 or wishes.trials == 1:
+    if searching < 4 * wanted / 9 or wishes.trials == 1:
         return Budget(1, cap, 0, cap, total / 60, total)
     trials = wishes.trials or max(4, min(40, round(searching / wanted)))
     again = (total - searching) * workers

@@ -10,18 +10,14 @@ import torch
 from torch import Tensor
 
 from archloom.nn import Assignment, Gate, Weighted
-from archloom.oneshot._alphas import ByAlphas
 from archloom.oneshot._chances import Keep
-from archloom.oneshot._check import check_number
-from archloom.oneshot._gates import State
-from archloom.oneshot._relax import picked, soft
+from archloom.oneshot._relax import Relaxed, picked, soft
 from archloom.oneshot._slots import Slot
 from archloom.oneshot._traits import Traits, WeightOptimizer
-from archloom.space import Space
 
 
 @dataclass
-class Gdas(ByAlphas):
+class Gdas(Relaxed):
     """One option of each choice runs, drawn by Gumbel noise; alphas get the relaxation's gradient.
 
     Dong and Yang, "Searching for A Robust Neural Architecture in Four GPU Hours" (CVPR 2019, arXiv
@@ -53,25 +49,14 @@ class Gdas(ByAlphas):
     none: Keep = "auto"
 
     def __post_init__(self) -> None:
-        check_number("Gdas", "hot", self.hot, 0, open_low=True)
-        check_number("Gdas", "cold", self.cold, 0, open_low=True)
-        self._checked_none()
+        self._checked()
 
     @property
     def traits(self) -> Traits:
         return Traits(weights=WeightOptimizer(weight_decay=5e-4, nesterov=True), epochs=250)
 
-    @property
-    def temperature(self) -> float:
-        """The tau of the relaxation as it is now."""
-        return self._temperature
-
-    def setup(self, space: Space, seed: int) -> None:
-        super().setup(space, seed)
-        self._temperature = self.hot
-
-    def anneal(self, share: float) -> None:
-        self._temperature = self.hot + (self.cold - self.hot) * share
+    def temperature_at(self, share: float) -> float:
+        return self.hot + (self.cold - self.hot) * share
 
     def weighted(self, rng: np.random.Generator) -> Assignment:
         gates = {
@@ -88,13 +73,6 @@ class Gdas(ByAlphas):
             label: slots[label].value(picked(slots[label], x)) for label, x in perturbed.items()
         }
         return [self._alphas.assignment(values)]
-
-    def state(self) -> State:
-        return {**super().state(), "temperature": self._temperature}
-
-    def restore(self, state: State) -> None:
-        super().restore(state)
-        self._temperature = state["temperature"]
 
     def _perturbed(self, rng: np.random.Generator) -> dict[str, Tensor]:
         noise = self._alphas.noise(rng)

@@ -93,8 +93,8 @@ def slots_of(space: Space, method: str, by_operation: bool = True) -> Slots:
     if not open_:
         raise ConfigError(
             f"{method} learns weights of options, so it needs a choice with at least two of them, "
-            f"but {space!r} has none. Leave a choice open (nothing pinned), or train the one "
-            f"architecture."
+            f"but {space!r} has none. Leave a choice open (`pinned` settles choices), or train the "
+            f"one architecture."
         )
     if by_operation:
         open_ = {label: _by_operation(slot, open_) for label, slot in open_.items()}

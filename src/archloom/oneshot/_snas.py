@@ -8,17 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from archloom.nn import Assignment
-from archloom.oneshot._alphas import ByAlphas
 from archloom.oneshot._chances import Keep
-from archloom.oneshot._check import check_number
-from archloom.oneshot._gates import State
-from archloom.oneshot._relax import soft
+from archloom.oneshot._relax import Relaxed, soft
 from archloom.oneshot._traits import Traits
-from archloom.space import Space
 
 
 @dataclass
-class Snas(ByAlphas):
+class Snas(Relaxed):
     """All options run, weighted by a sample of a concrete distribution that grows harder.
 
     Xie, Zheng, Liu and Lin, "SNAS: Stochastic Neural Architecture Search" (ICLR 2019, arXiv
@@ -45,25 +41,14 @@ class Snas(ByAlphas):
     none: Keep = "auto"
 
     def __post_init__(self) -> None:
-        check_number("Snas", "hot", self.hot, 0, open_low=True)
-        check_number("Snas", "cold", self.cold, 0, open_low=True)
-        self._checked_none()
+        self._checked()
 
     @property
     def traits(self) -> Traits:
         return Traits(epochs=150, bilevel=False, frozen_affine=True)
 
-    @property
-    def temperature(self) -> float:
-        """The lambda of the distribution as it is now."""
-        return self._temperature
-
-    def setup(self, space: Space, seed: int) -> None:
-        super().setup(space, seed)
-        self._temperature = self.hot
-
-    def anneal(self, share: float) -> None:
-        self._temperature = self.hot * math.pow(self.cold / self.hot, share)
+    def temperature_at(self, share: float) -> float:
+        return self.hot * math.pow(self.cold / self.hot, share)
 
     def weighted(self, rng: np.random.Generator) -> Assignment:
         noise = self._alphas.noise(rng)
@@ -72,10 +57,3 @@ class Snas(ByAlphas):
             for label, alpha in self.parameters().items()
         }
         return self._alphas.assignment(gates)
-
-    def state(self) -> State:
-        return {**super().state(), "temperature": self._temperature}
-
-    def restore(self, state: State) -> None:
-        super().restore(state)
-        self._temperature = state["temperature"]

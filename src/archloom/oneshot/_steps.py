@@ -93,14 +93,14 @@ class ArchGradient:
         train: Batch,
         seed: int,
         step: WeightStep,
-        hessian: Literal["exact", "finite"] = "exact",
+        hessian: Literal["finite", "exact"] = "finite",
     ) -> tuple[list[Tensor], Tensor]:
         """Give the gradient through one step of the weights, and the loss after that step.
 
         DARTS, arXiv 1806.09055, equation 7: the gradient at the weights after a step on `train`,
         less the step's rate times the mixed second derivative of the training loss along the
-        validation gradient there. That product is taken by double backward, or as the paper's
-        difference of two gradients (equation 8).
+        validation gradient there. That product is the paper's difference of two
+        gradients (equation 8), or exact, by double backward.
         """
         weights = step.weights
         training = self._objective(train, seed, weights)

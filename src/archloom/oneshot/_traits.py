@@ -69,7 +69,7 @@ class Traits:
             that a penalty is taken off the score.
 
     >>> Traits(order=2).hessian
-    'exact'
+    'finite'
     """
 
     weights: WeightOptimizer = WeightOptimizer()
@@ -77,7 +77,7 @@ class Traits:
     epochs: int = 50
     batch_size: int = 64
     order: Literal[1, 2] = 1
-    hessian: Literal["exact", "finite"] = "exact"
+    hessian: Literal["finite", "exact"] = "finite"
     warmup: float = 0.0
     every: Literal["batch", "epoch"] = "batch"
     bilevel: bool = True
@@ -88,8 +88,8 @@ class Traits:
     def __post_init__(self) -> None:
         if self.order not in (1, 2):
             raise ConfigError(f"The order of a method is 1 or 2, got {self.order!r}.")
-        if self.hessian not in ("exact", "finite"):
-            raise ConfigError(f"hessian is 'exact' or 'finite', got {self.hessian!r}.")
+        if self.hessian not in ("finite", "exact"):
+            raise ConfigError(f"hessian is 'finite' or 'exact', got {self.hessian!r}.")
         if not 0 <= self.warmup < 1:
             raise ConfigError(
                 f"warmup is the share of epochs without architecture steps, from 0 to below 1, "

@@ -206,7 +206,7 @@ class OneShot(SupernetRecipe):
         if not book.complete:
             with kept_random_state(lab.device):
                 SupernetRun(lab, self, book).go()
-        lab.end(self.name, f"{book.reason}{self._refused(lab)}")
+        lab.end(self.name, f"{book.reason}{self._refused(lab)}{self._undecided(book)}")
         for stage in successors(self, lab):
             stage.run(lab)
 
@@ -219,6 +219,19 @@ class OneShot(SupernetRecipe):
             f"; all that it derived breaks {', '.join(map(str, lab.constraints))}: set a price "
             f"with `penalty`, or take a method that samples paths, such as spos, which keeps "
             f"constraints"
+        )
+
+    def _undecided(self, book: SupernetBook) -> str:
+        """Say it when the architecture parameters learned next to nothing."""
+        notes = book.epochs
+        if not book.planned_done or notes[-1]["derived"] is None:
+            return ""
+        if notes[-1]["entropy"] < _UNDECIDED:
+            return ""
+        return (
+            f"; its probabilities are as good as undecided (entropy {notes[-1]['entropy']:.3f} of "
+            f"1), so that what is derived is little more than chance: more epochs, or a larger "
+            f"arch_lr"
         )
 
     # -- what other stages ask ---------------------------------------------------------------
@@ -285,6 +298,8 @@ class OneShot(SupernetRecipe):
         halves = halve(lab.task, self.arch_share, lab.seed) if bilevel else whole(lab.task)
         return self.filled(traits, len(halves.weights)), halves
 
+
+_UNDECIDED = 0.99  # mean entropy, of the largest there can be, from which nothing was learned
 
 _PARTS = {"dropout": SkipDropout, "monitor": Monitor, "perturb": Perturbation}
 

@@ -77,6 +77,7 @@ class SupernetRun:
                 self._perturb()
         except Diverged as error:
             if not loop.done:
+                self._lab.end(self._stage.name, f"diverged in the first epoch: {error}")
                 raise
             book.stop(loop.done, Verdict("stop", _kept(error, loop.done), kind="diverged"))
 

@@ -94,6 +94,7 @@ class Study:
             epochs=event.epochs,
             parent=event.parent,
             started=event.time,
+            budget=event.budget,
         )
         self._trials[trial.number] = trial
         self._counts[trial.stage, trial.state] += 1
@@ -198,6 +199,8 @@ class Study:
     ) -> list[Trial]:
         """The k best scored trials of distinct architectures, best first; ties: the older first.
 
+        Trials of a higher budget come before those of a lower one, whose scores say less.
+
         Raises:
             ConfigError: when no scored trial has that metric.
         """
@@ -205,7 +208,9 @@ class Study:
         usable = self._scored((objective,), stage)
         if not usable:
             raise self._no_metric(objective, stage)
-        usable.sort(key=lambda t: (-objective.gain(t.metrics[objective.metric]), t.number))
+        usable.sort(
+            key=lambda t: (-_budget(t), -objective.gain(t.metrics[objective.metric]), t.number)
+        )
         distinct: dict[str, Trial] = {}
         for trial in usable:
             distinct.setdefault(trial.architecture.key, trial)
@@ -272,6 +277,10 @@ class Study:
 
 
 _SCORED = tuple(state for state in State if state.scored)
+
+
+def _budget(trial: Trial) -> float:
+    return 1.0 if trial.budget is None else trial.budget
 
 
 def _changed(trial: Trial, **fields: Any) -> Trial:

@@ -35,11 +35,15 @@ class Proposal:
 
     `epochs` is None where the estimator's own setting applies.
     `parent` is the number of the trial that was mutated, None for a fresh start.
+    `budget` is the share of the estimator's full effort to spend, above 0 and at most 1; None is
+    all of it. With a parent of the same architecture the trial goes on from where that one ended:
+    it is promoted.
     """
 
     architecture: Architecture
     epochs: int | None = None
     parent: int | None = None
+    budget: float | None = None
 
 
 @dataclass(frozen=True)
@@ -63,3 +67,4 @@ class Trial:
     seconds: float = 0.0
     error: str | None = None
     started: float = 0.0
+    budget: float | None = None

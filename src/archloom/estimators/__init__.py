@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from archloom.estimators._base import Candidate, Estimator, checked_metrics
+from archloom.estimators._base import Ancestor, Candidate, Estimator, checked_metrics
 from archloom.estimators._check import check_estimator
 from archloom.estimators._combine import Combined, combine
 from archloom.estimators._cost import Cost
@@ -15,6 +15,7 @@ from archloom.estimators._repeat import Repeat
 from archloom.estimators._train import Train
 
 __all__ = [
+    "Ancestor",
     "Candidate",
     "Combined",
     "Cost",

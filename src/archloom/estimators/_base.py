@@ -17,16 +17,27 @@ from archloom.nn import ModelSpace
 from archloom.task import Task
 
 
+@dataclass(frozen=True)
+class Ancestor:
+    """The trial that a candidate came from; `files` is the folder of what is kept of it."""
+
+    number: int
+    architecture: Architecture
+    budget: float | None
+    files: Path
+
+
 @dataclass
 class Candidate:
     """One architecture to be judged, with all that the judging may use.
 
     `task` has no test split. `epochs` is the fidelity asked for, None where the estimator's own
-    setting applies. `files` is a folder of the trial's own, made by whoever writes into it, and
-    the same one after a restart. `report(step, metrics)` records how it goes, steps counted from
-    1; it may raise `Stopped`, and reporting a step again changes nothing.
-    `remember(key, measure)` gives the run's recorded value of the key (JSON data), measuring
-    and recording it the first time.
+    setting applies; `budget` is the share of that effort to spend, None for all of it. `parent` is
+    the trial that it was mutated from or, with the same architecture, promoted from. `files` is a
+    folder of the trial's own, made by whoever writes into it, and the same one after a restart.
+    `report(step, metrics)` records how it goes, steps counted from 1; it may raise `Stopped`, and
+    reporting a step again changes nothing. `remember(key, measure)` gives the run's recorded value
+    of the key (JSON data), measuring and recording it the first time.
     """
 
     architecture: Architecture
@@ -38,6 +49,8 @@ class Candidate:
     device: torch.device
     report: Callable[[int, Mapping[str, float]], None]
     remember: Callable[[str, Callable[[], Any]], Any]
+    budget: float | None = None
+    parent: Ancestor | None = None
 
     def build(self) -> nn.Module:
         """Give the model on the device, its weights drawn by the candidate's seed."""

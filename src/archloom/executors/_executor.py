@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import torch
 
 from archloom.architecture import Architecture
-from archloom.estimators import Estimator
+from archloom.estimators import Ancestor, Estimator
 from archloom.nn import ModelSpace
 from archloom.task import Task
 from archloom.trial import State
@@ -43,6 +43,8 @@ class Job:
     seconds: float = 0.0
     at_once: int = 1
     stoppable: bool = False
+    budget: float | None = None
+    parent: Ancestor | None = None
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,8 @@ class Inline:
             task=self._bench.task,
             seed=job.seed,
             epochs=job.epochs,
+            budget=job.budget,
+            parent=job.parent,
             files=job.files,
             device=self._bench.device,
             report=report,

@@ -84,6 +84,8 @@ class _Line:
                 task=task,
                 seed=self._job.seed,
                 epochs=self._job.epochs,
+                budget=self._job.budget,
+                parent=self._job.parent,
                 files=self._job.files,
                 device=device,
                 report=self.report,

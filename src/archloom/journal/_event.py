@@ -23,6 +23,7 @@ class Started:
     epochs: int | None = None
     parent: int | None = None
     time: float = 0.0
+    budget: float | None = None
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from archloom.errors import ConfigError, RunError, TooManyFailures, did_you_mean
-from archloom.estimators import Estimator
+from archloom.estimators import Ancestor, Estimator
 from archloom.executors import Bench, Executor, Inline, Job, Outcome, Processes
 from archloom.journal import Event, Finished, Journal, Noted, Reported, Started
 from archloom.nn import ModelSpace
@@ -149,6 +149,7 @@ class Lab:
             proposal.epochs,
             proposal.parent,
             time=time.time(),
+            budget=proposal.budget,
         )
 
     def evaluate(self, trial: Trial, estimator: Estimator) -> Trial:
@@ -222,7 +223,15 @@ class Lab:
             epochs=trial.epochs,
             seconds=trial.seconds,
             at_once=at_once,
+            budget=trial.budget,
+            parent=self._ancestor(trial),
         )
+
+    def _ancestor(self, trial: Trial) -> Ancestor | None:
+        if trial.parent is None:
+            return None
+        parent = self.study[trial.parent]
+        return Ancestor(parent.number, parent.architecture, parent.budget, self.files(parent))
 
     def _ended(self, outcome: Outcome) -> Trial:
         number, state, seconds = outcome.number, outcome.state, outcome.seconds

@@ -3,13 +3,35 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
+from archloom.architecture import Architecture
 from archloom.errors import ConfigError
 from archloom.objective import Objective
 from archloom.space import Space
 from archloom.trial import Proposal, Trial
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What a search has for a strategy beyond the space and the first objective.
+
+    `objectives` are all of them. `budgets` are the shares of the full effort that the estimator can
+    spend on a trial, ascending, the last one 1. `first` are architectures worth trying first, best
+    first. `features` gives cheap scores of an architecture, always the same ones; `canonical`
+    equal values for architectures that compute the same; `feasible` says whether an architecture
+    keeps the constraints. Each is None where there is no such thing.
+    """
+
+    objectives: tuple[Objective, ...] = ()
+    budgets: tuple[float, ...] = (1.0,)
+    first: tuple[Architecture, ...] = ()
+    features: Callable[[Architecture], Mapping[str, float]] | None = None
+    canonical: Callable[[Architecture], Hashable] | None = None
+    feasible: Callable[[Architecture], bool] | None = None
 
 
 class Strategy(ABC):
@@ -36,6 +58,15 @@ class Strategy(ABC):
     _space: Space
     _objective: Objective
     _entropy: int
+    _offer: Offer = Offer()
+
+    def accept(self, offer: Offer) -> None:
+        """Take note of what the search has to offer: called before `setup`, which keeps it.
+
+        Strategies that need something of it override this method, call it, and raise
+        `ConfigError` where it is missing.
+        """
+        self._offer = offer
 
     def setup(self, space: Space, objective: Objective, seed: int) -> None:
         """Start anew on a space: forget all told trials. The strategy's own seed, if set, wins.

@@ -99,7 +99,7 @@ class _View:
             case Noted("one-shot-begin"):
                 self._enter_stage(event.data["stage"])
                 self._say(_split(event.data))
-                for line in _pinned(event.data["pinned"]):
+                for line in _pinned(event.data["pinned"], event.data.get("why", {})):
                     self._say(line, "yellow")
             case Noted("one-shot-step"):
                 self._enter_stage(event.data["stage"])
@@ -175,8 +175,10 @@ class _View:
         return Group(grid, *(Text(line) for line in (best, *running) if line))
 
     def _counts(self) -> str:
-        stage = self._stages.get(self._stage or "", {})
         ended = self._ended()
+        if (self._stage or "").endswith("-monitor"):
+            return f"{ended} trained to compare with"
+        stage = self._stages.get(self._stage or "", {})
         total = max(_planned(stage), ended)
         what = "epochs" if self._supernet(self._stage) else "trials"
         return f"{ended}/{total} {what}, {self._time_left(total)}"
@@ -276,9 +278,10 @@ def _split(data: Mapping[str, Any]) -> str:
     )
 
 
-def _pinned(pinned: Mapping[str, Any]) -> Iterator[str]:
+def _pinned(pinned: Mapping[str, Any], why: Mapping[str, str]) -> Iterator[str]:
     for label, value in pinned.items():
-        yield f"notice: {label} is pinned to {_short(value)} and not searched"
+        reason = f", for {why[label].rstrip('.')}" if label in why else ""
+        yield f"notice: {label} is pinned to {_short(value)} and not searched{reason}"
 
 
 def _step_text(step: Mapping[str, Any]) -> Iterator[str]:

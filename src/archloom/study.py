@@ -209,7 +209,7 @@ class Study:
         if not usable:
             raise self._no_metric(objective, stage)
         usable.sort(
-            key=lambda t: (-_budget(t), -objective.gain(t.metrics[objective.metric]), t.number)
+            key=lambda t: (-t.effort, -objective.gain(t.metrics[objective.metric]), t.number)
         )
         distinct: dict[str, Trial] = {}
         for trial in usable:
@@ -277,10 +277,6 @@ class Study:
 
 
 _SCORED = tuple(state for state in State if state.scored)
-
-
-def _budget(trial: Trial) -> float:
-    return 1.0 if trial.budget is None else trial.budget
 
 
 def _changed(trial: Trial, **fields: Any) -> Trial:

@@ -68,3 +68,13 @@ class Trial:
     error: str | None = None
     started: float = 0.0
     budget: float | None = None
+
+    @property
+    def effort(self) -> float:
+        """The share of the estimator's full effort that the score rests on, 1 unless told."""
+        return 1.0 if self.budget is None else self.budget
+
+    @property
+    def beside(self) -> bool:
+        """Whether the trial only served to check a supernet (a stage `NAME-monitor`)."""
+        return self.stage.endswith("-monitor")

@@ -43,6 +43,13 @@ def test_a_name_that_is_neither_strategy_nor_method_is_told(tmp_path: Path) -> N
     assert not any(tmp_path.iterdir())
 
 
+def test_labels_with_dots_can_be_pinned_by_name(tmp_path: Path) -> None:
+    words = "search --data digits --space nasbench201 --strategy darts --set pinned.cell.edge=skip"
+    error = archloom(tmp_path, words, expect=2).stderr
+    assert "'cell.edge'" in error
+    assert "cell.edge0to1" in error
+
+
 @pytest.mark.slow
 def test_one_command_searches_derives_retrains_and_tests(tmp_path: Path) -> None:
     words = f"search --data digits --space nasbench201 --strategy darts --epochs 2 {SMALL} "

@@ -182,3 +182,8 @@ def test_the_order_of_candidates_does_not_matter(tmp_path: Path, task: Task) -> 
     other = [Inherited()(candidate(tmp_path, task, op))["loss"] for op in ("skip", "wide")]
     assert one == other[::-1]
     assert len(np.unique(one)) == 2
+
+
+def test_a_supernet_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="there is no"):
+        load_supernet(supernet_path(tmp_path, "supernet"), shared)

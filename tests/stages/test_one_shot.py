@@ -34,9 +34,10 @@ from archloom import (
     combine,
 )
 from archloom.errors import ConfigError, Diverged, SpaceError
-from archloom.nn import Assignment, Pick, model_space
+from archloom.nn import Assignment, Pick, model_space, unshareable
 from archloom.oneshot import (
     Darts,
+    Eigenvalue,
     Finding,
     Gdas,
     Monitor,
@@ -174,6 +175,7 @@ def test_workers_score_as_one_process_does(task: Task, tmp_path: Path) -> None:
         ([OneShot(Uniform(), perturb=Perturbation())], "this method samples paths"),
         ([OneShot(Uniform(), penalty="flops:0.1")], "must say how much that is"),
         ([darts(monitor=Monitor(switch_to="sposs"))], "did you mean 'spos'"),
+        ([OneShot(Uniform(), guards=[Eigenvalue()])], "Uniform has none"),
     ],
 )
 def test_stages_that_do_not_fit_are_refused_before_a_folder_is_made(
@@ -228,7 +230,24 @@ def test_what_is_pinned_is_told(task: Task, tmp_path: Path) -> None:
     study = run(task, [darts(1)], tmp_path, tiny.pinned(b="tanh"))
     [begin] = notes(study, "one-shot-begin")
     assert begin["pinned"] == {"b": "tanh"}
+    assert begin["why"] == {}, "it could have been shared"
+    assert begin["recipe"]["lr"] > 0
     assert "b" not in study.trials()[0].architecture
+
+
+def test_why_a_choice_had_to_be_pinned_is_told(task: Task, tmp_path: Path) -> None:
+    @model_space
+    def named(pick: Pick) -> nn.Module:
+        act = pick.value("act", ["relu", "tanh"])
+        op = pick.layer("op", {"a": lambda: nn.Linear(16, 4), "b": lambda: nn.Linear(16, 4)})
+        between = nn.ReLU() if act == "relu" else nn.Tanh()
+        return nn.Sequential(nn.Flatten(), op, between, nn.Linear(4, 2))
+
+    space = named.pinned(unshareable(named))
+    study = run(task, [darts(1)], tmp_path, space)
+    [begin] = notes(study, "one-shot-begin")
+    assert begin["pinned"] == {"act": "relu"}
+    assert "'relu' is no number" in begin["why"]["act"]
 
 
 def test_constraints_reject_what_is_derived_and_limit_what_is_sampled(
@@ -437,6 +456,8 @@ def test_a_stage_survives_json(stage: OneShot) -> None:
 def test_settings_of_parts_are_checked() -> None:
     with pytest.raises(ConfigError, match="did you mean 'limit'"):
         darts(guards=[{"name": "SkipCount", "limt": 3}])
+    with pytest.raises(ConfigError, match="did you mean 'SkipCount'"):
+        darts(guards=[{"name": "SkipCuont"}])
     with pytest.raises(ConfigError, match="did you mean 'tune_epochs'"):
         darts(perturb={"tune_epoch": 3})
     assert darts(monitor={"every": 3}).monitor == Monitor(every=3)

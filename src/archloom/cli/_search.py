@@ -121,6 +121,8 @@ def _set(flags: dict[str, Any], text: str) -> None:
     if not equals or not path:
         raise ConfigError(f"--set takes NAME=VALUE, such as train.lr=0.01, got {text!r}.")
     *parents, last = path.split(".")
+    if parents[:1] == ["pinned"]:  # the labels of choices have dots of their own
+        parents, last = parents[:1], path.removeprefix("pinned.")
     place = flags
     for parent in parents:
         inner = place.get(parent)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -27,16 +28,21 @@ def leaderboard_table(study: Study, k: int, stage: str | None = None) -> Table:
     objectives = study.objectives
     names = [o.metric for o in objectives]
     extra = [n for n in ("params", "flops") if n not in names]
-    table = Table(title=f"leaderboard ({_count(study)})", title_justify="left")
+    shown = [t for t in study.trials(stage) if stage is not None or not t.beside]
+    budgets = any(t.budget is not None for t in shown)
+    table = Table(title=f"leaderboard ({_count(shown)})", title_justify="left")
     for heading in ("#", "trial", "stage"):
         table.add_column(heading, justify="right" if heading != "stage" else "left")
-    for name in [*names, *extra, "seconds"]:
+    for name in [*names, *extra, *(["budget"] if budgets else []), "seconds"]:
         table.add_column(name, justify="right")
     table.add_column("architecture", overflow="fold")
-    shown = [t for t in study.trials(stage) if stage is not None or not _beside(t)]
     ranked = [t for t in shown if t.state.scored and names[0] in t.metrics]
     ranked.sort(
-        key=lambda t: ([-o.gain(t.metrics.get(o.metric, math.nan)) for o in objectives], t.number)
+        key=lambda t: (
+            -t.effort,
+            [-o.gain(t.metrics.get(o.metric, math.nan)) for o in objectives],
+            t.number,
+        )
     )
     front = {t.number for t in study.front(stage=stage)} if ranked and len(names) > 1 else set()
     for rank, trial in enumerate(ranked[:k], start=1):
@@ -45,6 +51,7 @@ def leaderboard_table(study: Study, k: int, stage: str | None = None) -> Table:
             f"{trial.number}{' *' if trial.number in front else ''}",
             trial.stage,
             *(number(trial.metrics.get(name)) for name in [*names, *extra]),
+            *([f"{trial.effort:.3g}"] if budgets else []),
             f"{trial.seconds:.1f}",
             " ".join(f"{label}={short(value)}" for label, value in trial.architecture.items()),
         )
@@ -54,20 +61,14 @@ def leaderboard_table(study: Study, k: int, stage: str | None = None) -> Table:
     return table
 
 
-def _beside(trial: Trial) -> bool:
-    """Whether a trial only served to check a supernet: it has a stage of its own to be shown."""
-    return trial.stage.endswith("-monitor")
-
-
 def short(value: Any) -> str:
     """A choice as text, floats to four digits."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _count(study: Study) -> str:
-    parts = [
-        f"{len(study.trials(None, state))} {state}" for state in State if study.trials(None, state)
-    ]
+def _count(trials: Sequence[Trial]) -> str:
+    states = Counter(trial.state for trial in trials)
+    parts = [f"{states[state]} {state}" for state in State if states[state]]
     return ", ".join(parts) or "no trials yet"
 
 
@@ -114,7 +115,10 @@ def supernet_lines(study: Study) -> list[str]:
     lines = [f"{stage}  {_progress(note, study)}" for stage, note in last.items()]
     for begin in study.notes("one-shot-begin"):
         pinned = begin.data["pinned"].items()
-        lines += [f"pinned  {label} to {short(value)}, not searched" for label, value in pinned]
+        why = begin.data.get("why", {})
+        for label, value in pinned:
+            reason = f": {why[label].rstrip('.')}" if label in why else ""
+            lines.append(f"pinned  {label} to {short(value)}, not searched{reason}")
     return [*lines, *(f"warning {text}" for text in supernet_troubles(study))]
 
 

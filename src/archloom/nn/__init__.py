@@ -8,7 +8,7 @@ from archloom.nn._model_space import ModelSpace, model_space
 from archloom.nn._pick import Pick
 from archloom.nn._reading import Reading
 from archloom.nn._routing import Assignment, Gate, Weighted
-from archloom.nn._share_check import unshareable
+from archloom.nn._share_check import unshareable, why_unshareable
 from archloom.nn._supernet import Supernet
 from archloom.nn._wired import wired
 
@@ -27,6 +27,7 @@ __all__ = [
     "residual",
     "scaled",
     "unshareable",
+    "why_unshareable",
     "wired",
     "yaml_space",
 ]

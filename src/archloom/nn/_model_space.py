@@ -232,6 +232,11 @@ class ModelSpace:
             space._trace  # noqa: B018  (it checks the pins)
         return space
 
+    @property
+    def unpinned(self) -> ModelSpace:
+        """The space with every choice open again."""
+        return self._with(pins={}) if self.pins else self
+
     def supernet(
         self,
         pinned: Mapping[str, Any] | Literal["auto"] | None = None,
@@ -286,7 +291,7 @@ class ModelSpace:
     @cached_property
     def _trace(self) -> Trace:
         if self.pins:
-            check_pinned(self._with(pins={}).space, self.pins)
+            check_pinned(self.unpinned.space, self.pins)
         return trace(self._read, self._extra)
 
     def _read(self, pick: Pick) -> nn.Module:

@@ -54,13 +54,31 @@ def unshareable(space: ModelSpace, example: Example | None = None) -> dict[str, 
     >>> unshareable(tiny)
     {'act': 'relu'}
     """
-    found: dict[str, Value] = {}
-    while (fault := _fault(space.pinned(found), example)) is not None:
+    return {label: value for label, (value, _) in why_unshareable(space, example).items()}
+
+
+def why_unshareable(
+    space: ModelSpace, example: Example | None = None
+) -> dict[str, tuple[Value, str]]:
+    """Give what `unshareable` gives, each value with the reason why its choice cannot be shared.
+
+    Raises:
+        SpaceError: as there.
+
+    >>> from archloom.zoo import nasbench201
+    >>> why_unshareable(nasbench201)
+    {}
+    """
+    found: dict[str, tuple[Value, str]] = {}
+    while True:
+        rest = space.pinned({label: value for label, (value, _) in found.items()})
+        fault = _fault(rest, example)
+        if fault is None:
+            return found
         if not fault.labels:
             raise SpaceError(f"{space.name} cannot be shared: {fault.said}") from fault.cause
-        labels = space.pinned(found).space.labels
-        found |= {label: labels[label].domain.default for label in fault.labels}
-    return found
+        labels = rest.space.labels
+        found |= {label: (labels[label].domain.default, fault.why(label)) for label in fault.labels}
 
 
 def shareable(space: ModelSpace, example: Example | None, *, pin: bool) -> ModelSpace:
@@ -92,6 +110,10 @@ class _Fault:
     labels: tuple[str, ...]
     said: str
     cause: BaseException | None = None
+
+    def why(self, label: str) -> str:
+        """Say what is wrong with one of the labels."""
+        return self.cause.labels[label] if isinstance(self.cause, Refused) else self.said
 
 
 class _Trial:

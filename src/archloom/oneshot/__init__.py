@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from archloom.oneshot._assess import Assessment, Seen, assess, collapse, likelihood
 from archloom.oneshot._bilevel import Bilevel, Losses
-from archloom.oneshot._collapse import Action, Finding, Guard, Past, Verdict, View, gravest, look
+from archloom.oneshot._collapse import (
+    Action,
+    Finding,
+    Guard,
+    Particular,
+    Past,
+    Verdict,
+    View,
+    gravest,
+    look,
+)
 from archloom.oneshot._cost_tree import METRICS, CostTree, Term
 from archloom.oneshot._darts import Darts
 from archloom.oneshot._data import Halves, epoch_batches, halve, whole
@@ -76,6 +86,7 @@ __all__ = [
     "Limited",
     "Losses",
     "Monitor",
+    "Particular",
     "Passes",
     "Past",
     "PcDarts",

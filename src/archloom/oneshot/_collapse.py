@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
+from torch import Tensor
+
 from archloom.architecture import Architecture
 from archloom.nn import Assignment
 from archloom.objective import Objective
@@ -144,6 +146,15 @@ class Guard(Protocol):
 
     def look(self, view: View, /) -> Finding:
         """Give figures, and a verdict where something is wrong."""
+        ...
+
+
+@runtime_checkable
+class Particular(Protocol):
+    """A guard that works with some methods only, and says so before a search begins."""
+
+    def check(self, gates: Gates, loss: Tensor | None, /) -> None:
+        """Raise `ConfigError` where it cannot work; `loss` is one of the architecture's steps."""
         ...
 
 

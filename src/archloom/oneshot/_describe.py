@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from importlib import import_module
 from typing import Any
 
 from archloom.errors import ConfigError, did_you_mean
@@ -79,7 +80,7 @@ def rebuild_part(description: Any, kind: Any = None) -> Any:
     name = settings.pop("name", None)
     if name is None and kind is None:
         raise ConfigError(f"A part needs a name, such as 'SkipCount', got {description!r}.")
-    made = kind if name is None else load(name if ":" in name else f"{_HOME}:{name}")
+    made = kind if name is None else _part(name)
     known = setting_names(made)
     for setting in settings:
         if setting not in known:
@@ -87,6 +88,18 @@ def rebuild_part(description: Any, kind: Any = None) -> Any:
                 f"{made.__name__} has no setting {setting!r}: {did_you_mean(setting, known)}."
             )
     return made(**settings)
+
+
+def _part(name: str) -> Any:
+    if ":" in name:
+        return load(name)
+    home = import_module(_HOME)
+    parts = {part for part in home.__all__ if isinstance(getattr(home, part), type)}
+    if name not in parts:
+        raise ConfigError(
+            f"There is no part of a one-shot search called {name!r}: {did_you_mean(name, parts)}."
+        )
+    return getattr(home, name)
 
 
 def setting_names(make: Any) -> tuple[str, ...]:

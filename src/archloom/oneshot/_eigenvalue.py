@@ -12,7 +12,7 @@ from torch import Tensor
 
 from archloom.errors import ConfigError
 from archloom.oneshot._collapse import Finding, Past, Verdict, View
-from archloom.oneshot._gates import Learned
+from archloom.oneshot._gates import Gates, Learned
 
 EIGENVALUE: Final = "eigenvalue"
 
@@ -57,15 +57,17 @@ class Eigenvalue:
                 f"{self.window - 1} or {self.window + 1}."
             )
 
+    def check(self, gates: Gates, loss: Tensor | None) -> None:
+        """Raise `ConfigError` unless the method's loss has second derivatives."""
+        parameters = list(_learned(gates).parameters().values())
+        if loss is not None and loss.requires_grad:
+            _hessian(loss, parameters)
+
     def look(self, view: View) -> Finding:
         """Measure the eigenvalue; stop when it has risen too far."""
-        if not isinstance(view.gates, Learned):
-            raise ConfigError(
-                f"Eigenvalue watches architecture parameters, and {type(view.gates).__name__} "
-                f"has none: leave the guard out, or take a method such as 'darts'."
-            )
-        loss = view.gates.loss(view.judge, np.random.default_rng([view.seed, 0xE16]))
-        parameters = list(view.gates.parameters().values())
+        gates = _learned(view.gates)
+        loss = gates.loss(view.judge, np.random.default_rng([view.seed, 0xE16]))
+        parameters = list(gates.parameters().values())
         value = largest_eigenvalue(loss, parameters, steps=self.steps, seed=view.seed)
         now = Past(view.epoch, view.derived, {EIGENVALUE: value})
         return Finding(now.figures, self._verdict([*view.past, now]))
@@ -81,6 +83,15 @@ class Eigenvalue:
         if latest <= 0 or before >= self.ratio * latest or to.epoch < self.after:
             return None
         return Verdict("stop", _reason(before, latest, to), to.architecture, kind=EIGENVALUE)
+
+
+def _learned(gates: Gates) -> Learned:
+    if not isinstance(gates, Learned):
+        raise ConfigError(
+            f"Eigenvalue watches architecture parameters, and {type(gates).__name__} has none: "
+            f"leave the guard out, or take a method such as 'darts'."
+        )
+    return gates
 
 
 def largest_eigenvalue(

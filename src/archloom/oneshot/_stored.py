@@ -76,9 +76,16 @@ def load_supernet(path: Path, space: ModelSpace, device: torch.device | str = "c
     The last one is kept, so that a process loads it once however many architectures it scores.
 
     Raises:
+        ConfigError: when there is no such file.
         RunError: when the file is damaged, or belongs to another space.
     """
-    status = os.stat(path)
+    try:
+        status = os.stat(path)
+    except FileNotFoundError as error:
+        raise ConfigError(
+            f"A supernet is loaded from the file that its stage wrote, and there is no "
+            f"{str(path)!r}: `find_supernet(RUN, STAGE)` gives its place."
+        ) from error
     return _loaded(path, (status.st_mtime_ns, status.st_size), space, str(device))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from archloom.report._context import Context
-from archloom.report._format import DASH, architecture_text, number
+from archloom.report._format import DASH, architecture_text, number, value_text
 from archloom.report._html import Cell, chart, facts, paragraph, section, table
 from archloom.report._supernet_charts import (
     MAX_LABELS,
@@ -133,6 +133,10 @@ def _facts(study: Study, stage: str, last: Mapping[str, Any]) -> list[tuple[str,
     return [
         ("Method", f"{gates.get('name', '')}{f' ({settings})' if settings else ''}"),
         ("Epochs", f"{last['epoch']} of {last.get('epochs', last['epoch'])}"),
+        (
+            "Trained by",
+            ", ".join(f"{k}={value_text(v)}" for k, v in begin.get("recipe", {}).items()),
+        ),
         ("Pinned", architecture_text(pinned)),
         ("Derived", architecture_text(derived) if derived else ""),
     ]

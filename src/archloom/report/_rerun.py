@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
+from typing import Any
 
 import yaml
 
@@ -29,13 +31,22 @@ def settings(context: Context) -> str:
         ("Fingerprint of the space", text(context.header("space", "fingerprint"))),
         ("Fingerprint of the data", text(context.header("task", "fingerprint"))),
     ]
-    shown = yaml.safe_dump(plain(config), sort_keys=False, allow_unicode=True) if config else ""
+    shown = (
+        yaml.safe_dump(_set(plain(config)), sort_keys=False, allow_unicode=True) if config else ""
+    )
     parts = [
         code(shown, "Settings as YAML") if shown else paragraph("No settings were recorded."),
         facts([(f"Stage {stage} ended", reason) for stage, reason in ends.items()]),
         facts([(f"Measured: {name}", value) for name, value in measured.items()] + prints),
     ]
     return section("settings", "Settings", *parts)
+
+
+def _set(data: Any) -> Any:
+    """Leave out what is not set: the stages say elsewhere what they took in its place."""
+    if isinstance(data, Mapping):
+        return {name: _set(value) for name, value in data.items() if value is not None}
+    return [_set(value) for value in data] if isinstance(data, list) else data
 
 
 def commands(context: Context) -> str:

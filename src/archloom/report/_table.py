@@ -34,8 +34,9 @@ class Row:
 def leaderboard(study: Study, stage: str | None = None, k: int | None = None) -> list[Row]:
     """Give the scored trials, of one stage if given, best first; ties: the older first.
 
-    Every trial has its own row, also when two have the same architecture. A trial without a
-    number for the first objective comes last.
+    Every trial has its own row, also when two have the same architecture; those that only checked
+    a supernet are left out unless their stage is given. Trials of a higher budget come before those
+    of a lower one; a trial without a number for the first objective comes last.
 
     >>> from archloom.journal import Finished, Started
     >>> study = Study.of([
@@ -48,8 +49,10 @@ def leaderboard(study: Study, stage: str | None = None, k: int | None = None) ->
     """
     objectives = study.objectives
     tested = tests(study)
-    scored = [trial for trial in study.trials(stage) if trial.state.scored]
-    scored.sort(key=lambda trial: (-gain(trial, objectives[0]), trial.number))
+    shown = [trial for trial in study.trials(stage) if stage is not None or not trial.beside]
+    scored = [trial for trial in shown if trial.state.scored]
+    first = objectives[0]
+    scored.sort(key=lambda t: (gain(t, first) == -math.inf, -t.effort, -gain(t, first), t.number))
     return [
         _row(rank, trial, objectives, tested.get(trial.number, {}))
         for rank, trial in enumerate(scored[:k], start=1)
@@ -84,7 +87,7 @@ def winner(study: Study) -> Trial | None:
         return study[note["trial"]]
     objective = study.objectives[0]
     scored = [t for t in study.trials() if t.state.scored and gain(t, objective) > -math.inf]
-    return min(scored, key=lambda t: (-gain(t, objective), t.number), default=None)
+    return min(scored, key=lambda t: (-t.effort, -gain(t, objective), t.number), default=None)
 
 
 def gain(trial: Trial, objective: Objective) -> float:

@@ -146,7 +146,7 @@ class OneShot(SupernetRecipe):
             check_monitor(self.monitor, lab, self.short_training)
         with kept_random_state(lab.device):
             supernet = lab.space.supernet(example=lab.task.example(2))
-            check_steps(self.gates, supernet, lab.task)
+            check_steps(self.gates, supernet, lab.task, self.guards)
         self._check_penalty(supernet, lab)
 
     def _check_penalty(self, supernet: Supernet, lab: Lab) -> None:

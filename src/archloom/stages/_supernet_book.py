@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from archloom.architecture import Architecture
+from archloom.errors import SpaceError
+from archloom.nn import why_unshareable
 from archloom.oneshot import Bilevel, Halves, Past, Verdict, gravest
 from archloom.space import Floats, SomeOf, Space
 from archloom.stages._black_box import BlackBox
@@ -130,8 +132,22 @@ class SupernetBook:
         split = {**sizes, "apart": halves.apart, "fingerprint": halves.fingerprint}
         pinned = _listed(self._lab.space.pins)
         options = option_names(self._lab.space.space)
-        facts = {"split": split, "pinned": pinned, "options": options}
+        recipe, _ = self._stage.filled_for(self._lab)
+        settings = {name: value for name, value in vars(recipe).items() if name != "shared"}
+        told = {"pinned": pinned, "why": self._why(), "options": options}
+        facts = {"split": split, "recipe": settings, **told}
         self._write(BEGIN, {"epochs": self._planned, **facts})
+
+    def _why(self) -> dict[str, str]:
+        """Say of each pinned choice that could not have been shared why it could not."""
+        space = self._lab.space
+        if not space.pins:
+            return {}
+        try:
+            found = why_unshareable(space.unpinned, self._lab.task.example(2))
+        except SpaceError:
+            return {}
+        return {label: said for label, (_, said) in found.items() if label in space.pins}
 
     def note(self, data: Mapping[str, Any]) -> None:
         """Note an epoch."""

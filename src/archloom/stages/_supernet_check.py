@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -9,20 +10,22 @@ import torch
 
 from archloom.errors import ArchloomError, SpaceError
 from archloom.nn import Assignment, Supernet
-from archloom.oneshot import Gates, Judged, Learned
+from archloom.oneshot import Gates, Guard, Judged, Learned, Particular
 from archloom.task import Task, call_model, leaves
 
 _DRAWS: Final = 3
 
 
-def check_steps(gates: Gates, supernet: Supernet, task: Task) -> None:
+def check_steps(gates: Gates, supernet: Supernet, task: Task, guards: Sequence[Guard] = ()) -> None:
     """Raise where the supernet cannot run what the method takes in its steps.
 
-    The gates must be set up; what they draw here is theirs to forget at the next `setup`.
+    The gates must be set up; what they draw here is theirs to forget at the next `setup`. Guards
+    with a method `check(gates, loss)` get the loss of such a step, None where the method has none.
 
     Raises:
         SpaceError: when the model fails under weights or paths that the method gives.
-        ConfigError: as it comes, when the method cannot work with some choice.
+        ConfigError: as it comes, when the method cannot work with some choice, or a guard with
+            the method.
     """
     inputs = task.example(2, device="cpu")
 
@@ -39,8 +42,10 @@ def check_steps(gates: Gates, supernet: Supernet, task: Task) -> None:
             with torch.no_grad():
                 for path in gates.paths(rng):
                     judge(path)
-            if isinstance(gates, Learned):
-                gates.loss(judge, rng)
+            loss = gates.loss(judge, rng) if isinstance(gates, Learned) else None
+        for guard in guards:
+            if isinstance(guard, Particular):
+                guard.check(gates, loss)
     except ArchloomError:
         raise
     except (RuntimeError, TypeError, ValueError, IndexError) as error:

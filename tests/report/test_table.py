@@ -35,11 +35,11 @@ def test_rows_are_ranked_best_first_with_ties_to_the_older() -> None:
 
 def test_higher_budgets_come_first_and_checks_of_a_supernet_not_at_all() -> None:
     study = Study()
-    for number, (stage, budget, value) in enumerate(
+    for place, (stage, budget, value) in enumerate(
         [("search", 1 / 3, 0.9), ("search", None, 0.7), ("supernet-monitor", None, 0.95)]
     ):
-        study.apply(Started(number, stage, Architecture({"width": 16}), 0, budget=budget))
-        study.apply(Finished(number, State.DONE, {"accuracy": value}, 1.0))
+        study.apply(Started(place, stage, Architecture({"width": 16}), 0, budget=budget))
+        study.apply(Finished(place, State.DONE, {"accuracy": value}, 1.0))
     assert [row.number for row in leaderboard(study)] == [1, 0]
     assert [row.number for row in leaderboard(study, "supernet-monitor")] == [2]
     assert [trial.number for trial in study.top(3, stage="search")] == [1]

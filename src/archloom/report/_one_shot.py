@@ -130,13 +130,11 @@ def _facts(study: Study, stage: str, last: Mapping[str, Any]) -> list[tuple[str,
     pinned = begin.get("pinned") or {}
     derived = last["derived"]
     settings = ", ".join(f"{k}={v}" for k, v in gates.items() if k != "name")
+    recipe = begin.get("recipe") or {}
     return [
         ("Method", f"{gates.get('name', '')}{f' ({settings})' if settings else ''}"),
         ("Epochs", f"{last['epoch']} of {last.get('epochs', last['epoch'])}"),
-        (
-            "Trained by",
-            ", ".join(f"{k}={value_text(v)}" for k, v in begin.get("recipe", {}).items()),
-        ),
+        ("Trained by", ", ".join(f"{k}={value_text(v)}" for k, v in recipe.items())),
         ("Pinned", architecture_text(pinned)),
         ("Derived", architecture_text(derived) if derived else ""),
     ]

@@ -25,6 +25,16 @@ def test_clean_data_have_no_findings() -> None:
     assert inspect_data(digits()) == []
 
 
+def test_a_handful_of_validation_samples_is_told() -> None:
+    X = torch.rand(40, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+    y = torch.arange(40) % 2
+    few = [f for f in inspect_data(from_arrays(X, y, valid=(X[:3] + 1, y[:3]))) if f.kind == "few"]
+    assert len(few) == 1
+    assert "Only 3 validation samples choose" in few[0].message
+    enough = inspect_data(from_arrays(X, y, valid=(X[:16] + 1, y[:16])))
+    assert not [f for f in enough if f.kind == "few"]
+
+
 def test_identical_splits_are_found() -> None:
     X, y = noise(40), torch.arange(40) % 2
     found = inspect_data(from_arrays(X, y, valid=(X, y), test=(X, y)))
@@ -44,7 +54,7 @@ def test_one_copy_across_splits_is_counted() -> None:
 
 def test_copies_with_other_labels_are_worse_than_copies() -> None:
     X, y = noise(40), torch.arange(40) % 2
-    valid = (noise(10, seed=1), torch.arange(10) % 2)
+    valid = (noise(20, seed=1), torch.arange(20) % 2)
     X[2] = X[0]
     same = inspect_data(from_arrays(X, y, valid=valid))
     assert [(f.kind, f.severity) for f in same] == [("repeated", "notice")]

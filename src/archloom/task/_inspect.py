@@ -18,6 +18,7 @@ from archloom.task._task import Task
 
 _RARE = 0.02  # share of the samples, below which a class or label is called rare
 _CHUNK = 4096
+_FEW = 16  # validation samples, below which one of them moves an accuracy by more than 0.06
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ def inspect_data(task: Task) -> list[Finding]:
     return [
         *_across(hashes),
         *_within(task, hashes["train"]),
+        *_few(task),
         *_balance(task),
         *_constant(task),
         *_known(task, splits),
@@ -129,6 +131,18 @@ def _within(task: Task, hashes: list[bytes]) -> Iterator[Finding]:
         "warning" if torn else "notice",
         f"{copies} of the {len(hashes)} training samples repeat others{more}.",
     )
+
+
+def _few(task: Task) -> Iterator[Finding]:
+    count = len(task.valid)
+    if count < _FEW:
+        yield Finding(
+            "few",
+            "warning",
+            f"Only {count} validation sample{' chooses' if count == 1 else 's choose'} among all "
+            f"that is tried, which is little more than chance: keep more of the data for it "
+            f"(valid=0.3), or cross-validate (folds=5).",
+        )
 
 
 def _balance(task: Task) -> Iterator[Finding]:

@@ -10,10 +10,11 @@ import pytest
 
 from archloom.config import checked_config, default_space, make_experiment
 from archloom.errors import ConfigError, SpaceError
-from archloom.estimators import Combined, CrossValidate, Repeat, Train
+from archloom.estimators import Combined, CrossValidate, Extrapolated, Repeat, Train
 from archloom.oneshot import Darts, Monitor, Uniform
 from archloom.plugins import BUILT_IN
 from archloom.stages import BlackBox, Ensemble, OneShot, Retrain, Test
+from archloom.stoppers import Halving, Median
 from archloom.task import Task, digits, from_arrays
 
 
@@ -68,6 +69,44 @@ def test_an_ensemble_comes_before_the_test(
     found = stages(task, tmp_path, ensemble=given)
     assert [type(stage) for stage in found[-2:]] == [Ensemble, Test]
     assert found[-2].top == top
+
+
+def test_a_stopper_is_named_or_set(task: Task, tmp_path: Path) -> None:
+    assert stages(task, tmp_path)[0].stopper is None
+    assert stages(task, tmp_path, stopper="median")[0].stopper == Median()
+    given = {"name": "halving", "eta": 2}
+    assert stages(task, tmp_path, stopper=given)[0].stopper == Halving(eta=2)
+    for stopper, message in (
+        ("medium", "There is no stopper called 'medium': did you mean 'median'"),
+        ({"name": "halving", "etta": 2}, "no setting 'etta': did you mean 'eta'"),
+        ({"eta": 2}, "described by its name"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            stages(task, tmp_path, stopper=stopper)
+    with pytest.raises(ConfigError, match="nothing for `stopper` to do"):
+        stages(task, tmp_path, strategy="darts", stopper="median")
+
+
+def test_an_extrapolated_training_has_the_settings_of_the_training(
+    task: Task, tmp_path: Path
+) -> None:
+    estimator = {"name": "extrapolated", "share": 0.5}
+    search, retrain, _ = stages(
+        task, tmp_path, estimator=estimator, train={"lr": 0.02, "epochs": 8}
+    )
+    assert trained_by(search) == Extrapolated(Train(epochs=8, lr=0.02), share=0.5)
+    assert retrain.estimator is None
+    nested = {**estimator, "train": {"epochs": 9}}
+    assert trained_by(stages(task, tmp_path, estimator=nested)[0]).train.epochs == 9
+    repeated, *_ = stages(task, tmp_path, estimator=estimator, repeats=2)
+    assert isinstance(trained_by(repeated), Repeat)
+    for settings, message in (
+        ({"estimator": estimator, "folds": 3}, "leave one of them out"),
+        ({"estimator": {**estimator, "shore": 1}}, "did you mean 'share'"),
+        ({"estimator": estimator, "train": {"seconds": 3.0}}, "seconds=3"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            stages(task, tmp_path, **settings)
 
 
 def test_objectives_and_space_follow_from_the_task(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         Inherited,
         Repeat,
         Train,
+        ZeroCost,
         combine,
     )
     from archloom.experiment import Experiment
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from archloom.objective import Constraint, Objective
     from archloom.report import write_report
     from archloom.space import Space, integers, log_uniform, uniform
-    from archloom.stages import BlackBox, Ensemble, OneShot, Retrain, Test
+    from archloom.stages import BlackBox, Ensemble, OneShot, Retrain, Screen, Test
     from archloom.strategies import Evolution, Grid, LocalSearch, Random
     from archloom.study import Study
     from archloom.task import Task
@@ -68,6 +69,7 @@ __all__ = [
     "Random",
     "Repeat",
     "Retrain",
+    "Screen",
     "SeriesClassifier",
     "SeriesRegressor",
     "Space",
@@ -81,6 +83,7 @@ __all__ = [
     "TextRegressor",
     "Train",
     "Trial",
+    "ZeroCost",
     "combine",
     "export_model",
     "integers",
@@ -115,6 +118,7 @@ _HOME = {
     "Random": "strategies",
     "Repeat": "estimators",
     "Retrain": "stages",
+    "Screen": "stages",
     "SeriesClassifier": "automl",
     "SeriesRegressor": "automl",
     "Space": "space",
@@ -128,6 +132,7 @@ _HOME = {
     "TextRegressor": "automl",
     "Train": "estimators",
     "Trial": "trial",
+    "ZeroCost": "estimators",
     "combine": "estimators",
     "export_model": "export",
     "integers": "space",

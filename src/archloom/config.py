@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -71,7 +71,10 @@ class SearchConfig(BaseModel):
     pinned: dict[str, Any] = Field(default_factory=dict)
     joint: dict[str, Any] = Field(default_factory=dict)
     strategy: Named | None = None
+    warm_start: Annotated[list[str], _ONE_OR_MORE] = Field(default_factory=list)
+    screen: bool | dict[str, Any] = False
     estimator: Named = "train"
+    stopper: Named | None = None
     trials: int = 20
     train: dict[str, Any] = Field(default_factory=dict)
     repeats: int = 1
@@ -273,6 +276,7 @@ def default_folder(space: ModelSpace, task: Task) -> str:
 
 def _stages(config: SearchConfig, task: Task, space: ModelSpace) -> list[Stage]:
     from archloom.stages import BlackBox, Ensemble, Retrain, Test
+    from archloom.stoppers import made as made_stopper
 
     stages: list[Stage] = []
     retrain = RetrainConfig() if config.retrain is True else config.retrain
@@ -283,8 +287,12 @@ def _stages(config: SearchConfig, task: Task, space: ModelSpace) -> list[Stage]:
             stages.append(Retrain(retrain.top, epochs, estimator))
     else:
         estimator = _estimator(config, task)
-        made = _strategy(config.strategy or {}, config.trials)
-        stages.append(BlackBox(made, estimator, trials=config.trials, keep=config.keep))
+        made = _strategy(config.strategy or {}, config.trials, config.warm_start)
+        stopper = None if config.stopper is None else made_stopper(config.stopper)
+        stages += _screening(config, task)
+        stages.append(
+            BlackBox(made, estimator, trials=config.trials, keep=config.keep, stopper=stopper)
+        )
         if retrain:
             stages.append(Retrain(retrain.top, retrain.epochs, _retraining(config, retrain, task)))
     if config.ensemble is not False:
@@ -293,6 +301,24 @@ def _stages(config: SearchConfig, task: Task, space: ModelSpace) -> list[Stage]:
     if config.test:
         stages.append(Test())
     return stages
+
+
+def _screening(config: SearchConfig, task: Task) -> list[Stage]:
+    """Give the stage that chooses what the search begins with, where it is asked for."""
+    from archloom.estimators import Train, from_config
+    from archloom.stages import Screen
+
+    if config.screen is False:
+        return []
+    settings = {} if config.screen is True else dict(config.screen)
+    if "check" in settings:
+        settings["checks"] = settings.pop("check")
+    for role in ("cheap", "estimator"):
+        if settings.get(role) is not None:
+            name, given = _named(settings[role], f"screen.{role}")
+            trains = find("estimators", name) is Train
+            settings[role] = _train(config, task, given) if trains else from_config(name, given)
+    return [_made(Screen, settings, "section `screen`")]
 
 
 # -- one-shot methods --------------------------------------------------------------------------
@@ -335,11 +361,16 @@ def _supernet_stages(config: SearchConfig, task: Task, space: ModelSpace) -> lis
                 "`strategy.search` searches with the weights of a supernet, and this method "
                 "derives an architecture itself: leave it out."
             )
+        if config.warm_start:
+            raise ConfigError(
+                "`warm_start` begins a search with architectures of earlier runs, and this method "
+                "derives one itself: leave it out."
+            )
         return [stage]
     goals = {Objective.parse(text).metric for text in config.objectives or ()}
-    estimator = combine(stage.inherited, Cost(latency="latency_ms" in goals))
+    estimator = combine(stage.inherited, Cost.giving(goals))
     trials = config.trials if "trials" in config.model_fields_set else _SCORED
-    strategy = _strategy(search or {}, trials)
+    strategy = _strategy(search or {}, trials, config.warm_start)
     return [stage, BlackBox(strategy, estimator, trials=trials, keep=config.keep)]
 
 
@@ -391,6 +422,8 @@ def _require_no_trial_settings(config: SearchConfig) -> None:
         "folds": config.folds is not None,
         "repeats": config.repeats != 1,
         "estimator": config.estimator != "train",
+        "stopper": config.stopper is not None,
+        "screen": config.screen is not False,
     }
     for setting, there in given.items():
         if there:
@@ -412,15 +445,29 @@ def _retraining(config: SearchConfig, retrain: RetrainConfig, task: Task) -> Any
     return train if retrain.folds is None else CrossValidate(train, retrain.folds)
 
 
-def _strategy(given: Named, trials: int) -> Strategy:
+def _strategy(given: Named, trials: int, runs: Sequence[str] = ()) -> Strategy:
+    from archloom.strategies import WarmStart, best_of, made
+
+    strategy = made(_filled(given, trials))
+    if not runs:
+        return strategy
+    top = max(1, min(5, trials // (2 * len(runs))))  # half of the trials are left to search
+    return WarmStart(strategy, best_of(runs, top))
+
+
+def _filled(given: Named, trials: int) -> dict[str, Any]:
+    """Give name and settings of a strategy, with defaults that suit the number of trials."""
     if isinstance(given, dict) and "name" not in given:
         # A third of the trials fills the population, so that evolution has trials left to work.
         population = given.get("population", max(4, min(20, trials // 3)))
         default = {"name": "evolution", "population": population, "sample": population // 2 or 1}
         given = {**default, **given}
     name, settings = _named(given, "strategy")
-    strategy: Strategy = _made(find("strategies", name), settings, f"strategy {name!r}")
-    return strategy
+    around = getattr(find("strategies", name), "__dataclass_fields__", {})
+    inner = settings.get("strategy", {})
+    if "strategy" in around and isinstance(inner, str | dict):  # the one that does the search
+        settings["strategy"] = _filled(inner, trials)
+    return {"name": name, **settings}
 
 
 def _made(make: Any, settings: Mapping[str, Any], what: str) -> Any:
@@ -442,17 +489,40 @@ def _train(config: SearchConfig, task: Task, changes: Mapping[str, Any] | None =
     return made
 
 
+def _training(config: SearchConfig, task: Task, make: Any, settings: dict[str, Any]) -> Any:
+    """Give the training of a trial, or what trains a part of it, with the file's settings."""
+    from archloom.estimators import Train
+
+    if make is Train:
+        return _train(config, task, settings)
+    if config.folds is not None:
+        raise ConfigError(
+            "`folds` cross-validates a whole training, and `extrapolated` trains a part: leave "
+            "one of them out."
+        )
+    train = _train(config, task, settings.pop("train", None))
+    return _made(make, {**settings, "train": train}, "estimator 'extrapolated'")
+
+
 def _estimator(config: SearchConfig, task: Task) -> Any:
-    from archloom.estimators import Cost, CrossValidate, Repeat, Train, combine, from_config
+    from archloom.estimators import (
+        Cost,
+        CrossValidate,
+        Extrapolated,
+        Repeat,
+        Train,
+        combine,
+        from_config,
+    )
 
     name, settings = _named(config.estimator, "estimator")
     make = find("estimators", name)
-    if make is Train:
-        estimator: Any = _train(config, task, settings)
+    if make in (Train, Extrapolated):
+        estimator: Any = _training(config, task, make, settings)
         if config.folds is not None:
             estimator = CrossValidate(estimator, config.folds, config.repeats)
         elif config.repeats > 1:
             estimator = Repeat(estimator, times=config.repeats)
         goals = {Objective.parse(text).metric for text in config.objectives or ()}
-        return combine(estimator, Cost(latency="latency_ms" in goals))
+        return combine(estimator, Cost.giving(goals))
     return from_config(name, settings)

@@ -28,7 +28,7 @@ Each message says the rule that was broken, the value that broke it and the mend
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 
 class ArchloomError(Exception):
@@ -106,7 +106,14 @@ class Diverged(TrialError):
 
 
 class Stopped(TrialError):
-    """A stopper ended the trial early; its last report is its result."""
+    """A stopper ended the trial early; its last report is its result.
+
+    `metrics` are what an estimator knows besides, such as the cost of the model.
+    """
+
+    def __init__(self, message: str = "", metrics: Mapping[str, float] | None = None) -> None:
+        super().__init__(message)
+        self.metrics = dict(metrics or {})
 
 
 class WorkerDied(TrialError):

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from archloom.errors import ConfigError, did_you_mean
 
-Kind = Literal["spaces", "strategies", "methods", "estimators", "data"]
+Kind = Literal["spaces", "strategies", "methods", "estimators", "stoppers", "scores", "data"]
 
 BUILT_IN: Mapping[Kind, Mapping[str, str]] = {
     "spaces": {
@@ -43,6 +43,30 @@ BUILT_IN: Mapping[Kind, Mapping[str, str]] = {
         "grid": "archloom.strategies:Grid",
         "evolution": "archloom.strategies:Evolution",
         "local_search": "archloom.strategies:LocalSearch",
+        "predictor": "archloom.strategies:Predictor",
+        "gp_tree": "archloom.strategies:GaussianProcess",
+        "bananas": "archloom.strategies:Bananas",
+        "tpe": "archloom.strategies:Tpe",
+        "gp": "archloom.strategies:Gp",
+        "cmaes": "archloom.strategies:CmaEs",
+        "nsga3": "archloom.strategies:Nsga3",
+        "qmc": "archloom.strategies:Qmc",
+        "optuna": "archloom.strategies:Optuna",
+        "reinforce": "archloom.strategies:Reinforce",
+        "ppo": "archloom.strategies:Ppo",
+        "q_learning": "archloom.strategies:QLearning",
+        "nsga2": "archloom.strategies:Nsga2",
+        "scalarized": "archloom.strategies:Scalarized",
+        "lexicographic": "archloom.strategies:Lexicographic",
+        "successive_halving": "archloom.strategies:SuccessiveHalving",
+        "asha": "archloom.strategies:Asha",
+        "hyperband": "archloom.strategies:Hyperband",
+        "bohb": "archloom.strategies:Bohb",
+        "dehb": "archloom.strategies:Dehb",
+        "distinct": "archloom.strategies:Distinct",
+        "filtered": "archloom.strategies:Filtered",
+        "portfolio": "archloom.strategies:Portfolio",
+        "warm_start": "archloom.strategies:WarmStart",
     },
     "methods": {
         "spos": "archloom.oneshot:Uniform",
@@ -59,10 +83,35 @@ BUILT_IN: Mapping[Kind, Mapping[str, str]] = {
     "estimators": {
         "train": "archloom.estimators:Train",
         "cost": "archloom.estimators:Cost",
+        "latency_table": "archloom.estimators:TableLatency",
         "combine": "archloom.estimators:Combined",
         "repeat": "archloom.estimators:Repeat",
         "cross_validate": "archloom.estimators:CrossValidate",
         "inherited": "archloom.estimators:Inherited",
+        "table": "archloom.estimators:LookUp",
+        "extrapolated": "archloom.estimators:Extrapolated",
+        "zero_cost": "archloom.estimators:ZeroCost",
+    },
+    "scores": {
+        "params": "archloom.zerocost:params",
+        "flops": "archloom.zerocost:flops",
+        "grad_norm": "archloom.zerocost:grad_norm",
+        "snip": "archloom.zerocost:snip",
+        "grasp": "archloom.zerocost:grasp",
+        "synflow": "archloom.zerocost:synflow",
+        "fisher": "archloom.zerocost:fisher",
+        "jacob_cov": "archloom.zerocost:jacob_cov",
+        "naswot": "archloom.zerocost:naswot",
+        "zen": "archloom.zerocost:zen",
+        "l2_norm": "archloom.zerocost:l2_norm",
+        "plain": "archloom.zerocost:plain",
+        "epe_nas": "archloom.zerocost:epe_nas",
+    },
+    "stoppers": {
+        "never": "archloom.stoppers:Never",
+        "median": "archloom.stoppers:Median",
+        "halving": "archloom.stoppers:Halving",
+        "curve": "archloom.stoppers:CurveStopper",
     },
     "data": {
         "digits": "archloom.task:digits",
@@ -91,6 +140,8 @@ _SINGULAR: Mapping[Kind, str] = {
     "strategies": "strategy",
     "methods": "one-shot method",
     "estimators": "estimator",
+    "stoppers": "stopper",
+    "scores": "zero-cost score",
     "data": "data set",
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from archloom.trial import State, Trial
 
 _SILENCE = 20.0  # seconds
 _SHOWN = 8  # running trials, each on a line of its own
+_COUNTED = (State.DONE, State.STOPPED, State.FAILED)
 
 Watch = Callable[[Event, Study], None]
 _STYLE = {State.DONE: "green", State.STOPPED: "yellow", State.FAILED: "red"}
@@ -69,6 +71,7 @@ class _View:
         self._goal = Objective.parse(header["objectives"][0])
         self._objective = self._goal.metric
         self._best: Trial | None = None
+        self._in_parts = {trial.stage for trial in study.trials() if trial.budget is not None}
         for trial in study.trials():
             self._challenge(trial)
         self._began = time.monotonic()
@@ -124,6 +127,8 @@ class _View:
 
     def _enter(self, trial: Trial) -> None:
         self._running[trial.number] = None
+        if trial.budget is not None:
+            self._in_parts.add(trial.stage)
         self._enter_stage(trial.stage)
 
     def _enter_stage(self, stage: str) -> None:
@@ -162,7 +167,7 @@ class _View:
             return Text("checking the space and the data ...", style="dim")
         stage = self._stages.get(self._stage, {})
         done = self._done()
-        total = max(_planned(stage), done)
+        total = max(_planned(stage), math.ceil(done))
         grid = Table.grid(padding=(0, 2))
         grid.add_row(
             Text(self._stage, style="bold cyan"),
@@ -179,7 +184,10 @@ class _View:
         if (self._stage or "").endswith("-monitor"):
             return f"{ended} trained to compare with"
         stage = self._stages.get(self._stage or "", {})
-        total = max(_planned(stage), ended)
+        total = max(_planned(stage), math.ceil(self._work()))
+        if self._stage in self._in_parts:
+            work = f"{self._work():.3g}/{total} of the work"
+            return f"{ended} trials, {work}, {self._time_left(total)}"
         what = "epochs" if self._supernet(self._stage) else "trials"
         return f"{ended}/{total} {what}, {self._time_left(total)}"
 
@@ -209,10 +217,11 @@ class _View:
 
     def _challenge(self, trial: Trial) -> None:
         value = trial.metrics.get(self._objective) if trial.state.scored else None
-        if value is not None and (
-            self._best is None or self._goal.better(value, self._best.metrics[self._objective])
-        ):
+        if value is not None and (self._best is None or self._rank(trial) > self._rank(self._best)):
             self._best = trial
+
+    def _rank(self, trial: Trial) -> tuple[float, float]:
+        return trial.effort, self._goal.gain(trial.metrics[self._objective])
 
     def _supernet(self, stage: str | None) -> bool:
         return bool(self._stages.get(stage or "", {}).get("kind") == "OneShot")
@@ -221,8 +230,7 @@ class _View:
         if self._supernet(self._stage):
             notes = self._study.notes("one-shot")
             return sum(noted.data["stage"] == self._stage for noted in notes)
-        counted = (State.DONE, State.STOPPED, State.FAILED)
-        return self._study.count(self._stage, *counted)
+        return self._study.count(self._stage, *_COUNTED)
 
     def _done(self) -> float:
         """Trials ended in this stage, with the running ones counted by their share of epochs.
@@ -232,17 +240,30 @@ class _View:
         if self._supernet(self._stage):
             return self._ended() + float(self._step.get("step", 0) / self._step.get("steps", 1))
         running = (self._study[number] for number in self._at_work())
-        return self._ended() + sum(self._share(trial) for trial in running)
+        return self._work() + sum(self._share(trial) * self._adds(trial) for trial in running)
+
+    def _work(self) -> float:
+        """What has ended, in full trials: a trial of a lower budget counts as its share."""
+        if self._stage not in self._in_parts:
+            return self._ended()
+        ended = self._study.trials(self._stage, *_COUNTED)
+        return math.fsum(self._adds(trial) for trial in ended)
+
+    def _adds(self, trial: Trial) -> float:
+        anew = _begins_anew(self._stages.get(trial.stage, {}).get("estimator"))
+        before = None if anew else self._study.promoted_from(trial)
+        return trial.effort - (before.effort if before else 0.0)
 
     def _share(self, trial: Trial) -> float:
         epochs = self._epochs(trial)
         return min(trial.curve[-1][0] / epochs, 0.99) if epochs and trial.curve else 0.0
 
     def _epochs(self, trial: Trial) -> int | None:
-        if trial.epochs is not None:
-            return trial.epochs
-        epochs = (self._stages.get(trial.stage, {}).get("estimator") or {}).get("epochs")
-        return int(epochs) if epochs else None
+        described = self._stages.get(trial.stage, {}).get("estimator") or {}
+        epochs = trial.epochs or described.get("epochs")
+        if not epochs:
+            return None
+        return int(epochs) if _begins_anew(described) else math.ceil(epochs * trial.effort - 1e-9)
 
     def _time_left(self, total: int) -> str:
         progressed = self._done() - self._at_start
@@ -300,6 +321,10 @@ def _measured(key: str, value: Any) -> str:
         )
     if key.startswith("latencies "):
         return f"measured the latency of the {key.removeprefix('latencies ')}'s parts"
+    if key.startswith("latency table"):
+        return f"measured the latency of {len(value['ms'])} operations"
+    if key.startswith("latency of "):
+        return "measured the latency of one more operation"
     return f"measured {key}: {_short(value)}"
 
 
@@ -307,6 +332,13 @@ def _short(value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{k} {_short(v)}" for k, v in value.items())
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _begins_anew(described: Any) -> bool:
+    """Whether a promoted trial of the estimator begins anew: on a larger share of the data."""
+    if isinstance(described, Mapping):
+        return described.get("fidelity") == "data" or _begins_anew(list(described.values()))
+    return isinstance(described, list) and any(map(_begins_anew, described))
 
 
 def _planned(stage: Mapping[str, Any]) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 from archloom.errors import ConfigError, JournalError, did_you_mean
 from archloom.journal import Event, Finished, Noted, Reported, SqliteJournal, Started
 from archloom.objective import Objective, dominates
+from archloom.pareto import hypervolume
 from archloom.trial import State, Trial
 
 
@@ -239,9 +240,45 @@ class Study:
                 front.append(trial)
         return front
 
+    def hypervolume(
+        self,
+        reference: Mapping[str, float],
+        objectives: Sequence[str | Objective] | None = None,
+        stage: str | None = None,
+    ) -> float:
+        """How much the front beats a reference in all objectives at once: a volume, 0 for nothing.
+
+        `reference` holds a value for each objective's metric, in its own unit: the worst that
+        still is of use. The volume is the product of the units.
+
+        Raises:
+            ConfigError: when the reference lacks an objective; as for `front`.
+        """
+        chosen = tuple(self._objective(o) for o in objectives or self.objectives)
+        for objective in chosen:
+            if objective.metric not in reference:
+                raise ConfigError(
+                    f"A hypervolume's reference needs a value for every objective, but has none "
+                    f"for {objective.metric!r}: {did_you_mean(objective.metric, reference)}."
+                )
+        points = [_gains(trial.metrics, chosen) for trial in self.front(chosen, stage)]
+        return hypervolume(points, _gains(reference, chosen))
+
     def curve(self, number: int, metric: str) -> list[tuple[int, float]]:
         """The (step, value) pairs of a metric that a trial reported."""
         return [(step, m[metric]) for step, m in self[number].curve if metric in m]
+
+    def promoted_from(self, trial: Trial | Started) -> Trial | None:
+        """The trial of the same stage and architecture that this one goes on from, or None.
+
+        That is its parent, if the parent has the same architecture and a lower budget.
+        """
+        parent = None if trial.parent is None else self._trials.get(trial.parent)
+        if parent is None or parent.stage != trial.stage:
+            return None
+        effort = 1.0 if trial.budget is None else trial.budget
+        same = parent.architecture == trial.architecture
+        return parent if same and parent.effort < effort else None
 
     def _objective(self, metric: str | Objective) -> Objective:
         """Give a metric's name the direction that was recorded for it."""
@@ -277,6 +314,10 @@ class Study:
 
 
 _SCORED = tuple(state for state in State if state.scored)
+
+
+def _gains(metrics: Mapping[str, float], objectives: Iterable[Objective]) -> list[float]:
+    return [objective.gain(metrics[objective.metric]) for objective in objectives]
 
 
 def _changed(trial: Trial, **fields: Any) -> Trial:

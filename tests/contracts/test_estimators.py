@@ -13,9 +13,13 @@ from archloom.estimators import (
     Cost,
     CrossValidate,
     Estimator,
+    Extrapolated,
     Inherited,
+    LookUp,
     Repeat,
+    TableLatency,
     Train,
+    ZeroCost,
     combine,
 )
 from archloom.oneshot import save_supernet, supernet_path
@@ -99,9 +103,52 @@ class TestInherited(EstimatorContract):
         return Inherited()
 
 
+class TestLookUp(EstimatorContract):
+    path = Path("table.csv")
+
+    @pytest.fixture(autouse=True)
+    def _table(self, tmp_path: Path) -> None:
+        self.path = tmp_path / "table.csv"
+        self.path.write_text("width,valid\n2,0.5\n4,0.75\n")
+
+    def make(self) -> Estimator:
+        return LookUp(str(self.path), {"accuracy": "valid"}, "width")
+
+
 def layers(candidate: Candidate) -> dict[str, float]:
     """A user's own estimator."""
     return {"layers": len(list(candidate.build().children()))}
+
+
+class TestLatencyTable(EstimatorContract):
+    def make(self) -> Estimator:
+        return TableLatency(batch=2, repeats=2, members=2)
+
+
+class TestTrainThatInherits(EstimatorContract):
+    reports_an_epoch = 1
+
+    def make(self) -> Estimator:
+        return Train(epochs=2, batch_size=16, inherit="net2net")
+
+
+class TestZeroCost(EstimatorContract):
+    def make(self) -> Estimator:
+        return ZeroCost(["naswot", "synflow", "grasp", "zen", "params"], batch=8, repeats=2)
+
+
+class TestExtrapolated(EstimatorContract):
+    reports_an_epoch = 1
+
+    def make(self) -> Estimator:
+        return Extrapolated(Train(epochs=4, batch_size=16), share=0.5)
+
+
+class TestTrainOnSharesOfTheData(EstimatorContract):
+    reports_an_epoch = 1
+
+    def make(self) -> Estimator:
+        return Train(epochs=2, batch_size=16, fidelity="data")
 
 
 class TestFunction(EstimatorContract):

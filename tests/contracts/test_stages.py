@@ -20,7 +20,7 @@ from archloom import (
     combine,
 )
 from archloom.oneshot import Darts, FairNas, Monitor, Perturbation, SkipCount
-from archloom.stages import Stage
+from archloom.stages import Screen, Stage
 from archloom.testing import StageContract
 
 TRAIN = Train(epochs=1, batch_size=16, channels_last=False)
@@ -87,3 +87,15 @@ class TestOneShotThatPerturbs(StageContract):
         perturb = Perturbation(tune_epochs=2)
         darts = OneShot(Darts(), epochs=1, batch_size=8, channels_last=False, perturb=perturb)
         return [darts]
+
+
+class TestScreenedSearch(StageContract):
+    def make(self) -> Sequence[Stage]:
+        screen = Screen(pool=6, scores=["naswot"], checks=4, top=1, batch=8)
+        return [screen, BlackBox(Evolution(population=2, sample=1), TRAIN, trials=2)]
+
+
+class TestUncheckedScreen(StageContract):
+    def make(self) -> Sequence[Stage]:
+        screen = Screen(pool=4, checks=0, top=2, cheap=TRAIN)
+        return [screen, BlackBox(Random(), TRAIN, trials=2)]

@@ -131,3 +131,19 @@ def test_neighbours_of_a_number() -> None:
 def test_share_runs_from_zero_to_one() -> None:
     assert [Integers(1, 100, log=True).share(n) for n in (1, 10, 100)] == pytest.approx([0, 0.5, 1])
     assert [Integers(10, 20).share(n) for n in (10, 15, 20)] == [0, 0.5, 1]
+
+
+@pytest.mark.parametrize(
+    "domain", [Integers(1, 9), Integers(16, 64, step=7), Integers(1, 300, log=True)]
+)
+def test_at_undoes_share(domain: Integers) -> None:
+    assert [domain.at(domain.share(value)) for value in domain.values()] == list(domain.values())
+    assert domain.at(-0.5) == domain.low
+    assert domain.at(1.5) == list(domain.values())[-1]
+
+
+def test_floats_lie_where_a_share_says() -> None:
+    domain = log_uniform(1e-4, 1e-2)
+    assert [domain.at(share) for share in (-1, 0, 0.5, 1, 2)] == pytest.approx(
+        [1e-4, 1e-4, 1e-3, 1e-2, 1e-2]
+    )

@@ -58,16 +58,18 @@ def one_max(architecture: Architecture) -> float:
 @pytest.mark.parametrize("seed", range(10))
 def test_it_climbs_one_max_within_its_known_cost(seed: int) -> None:
     """Each of at most 6 moves tries at most 24 neighbours; a move fixes one edge."""
-    done = climb(LocalSearch(seed=seed), 1 + 6 * 24, one_max)
+    done = climb(LocalSearch(seed=seed, first_improvement=False), 1 + 6 * 24, one_max)
     assert max(value for _, _, value in done) == 6
-    eager = climb(LocalSearch(seed=seed, first_improvement=True), 1 + 6 * 24, one_max)
+    eager = climb(LocalSearch(seed=seed), 1 + 6 * 24, one_max)
     first_top = next(number for number, (_, _, value) in enumerate(eager) if value == 6)
     slow_top = next(number for number, (_, _, value) in enumerate(done) if value == 6)
     assert first_top <= slow_top + 24
 
 
 def test_all_neighbours_are_tried_before_moving_to_the_best() -> None:
-    done = climb(LocalSearch(seed=3), 80, lambda a: sum(map(float, a.values())))  # type: ignore[arg-type]
+    done = climb(
+        LocalSearch(seed=3, first_improvement=False), 80, lambda a: sum(map(float, a.values()))
+    )  # type: ignore[arg-type]
     start = done[0][0]
     near = set(cell().neighbours(start))
     assert {architecture for architecture, _, _ in done[1:25]} == near
@@ -78,7 +80,7 @@ def test_all_neighbours_are_tried_before_moving_to_the_best() -> None:
 
 
 def test_first_improvement_moves_at_once() -> None:
-    done = climb(LocalSearch(seed=3, first_improvement=True), 60, one_max)
+    done = climb(LocalSearch(seed=3), 60, one_max)
     centre = 0
     for number, (_, parent, value) in enumerate(done[1:], start=1):
         if done[centre][2] == 6:
@@ -95,7 +97,7 @@ def test_a_local_top_leads_to_a_new_start() -> None:
         values = list(architecture.values())
         return max(5.0 / 6 * values.count(0), float(values.count(4)))
 
-    done = climb(LocalSearch(seed=0), 2000, twin_tops)
+    done = climb(LocalSearch(seed=0, first_improvement=False), 2000, twin_tops)
     starts = [number for number, (_, parent, _) in enumerate(done) if parent is None]
     assert len(starts) > 3
     assert max(value for _, _, value in done) == 6
@@ -107,7 +109,7 @@ def test_a_local_top_leads_to_a_new_start() -> None:
 
 
 def test_starts_are_drawn_before_each_climb() -> None:
-    done = climb(LocalSearch(starts=5), 30, one_max)
+    done = climb(LocalSearch(starts=5, first_improvement=False), 30, one_max)
     assert [parent for _, parent, _ in done[:5]] == [None] * 5
     best = max(range(5), key=lambda number: done[number][2])
     assert done[5][1] == best
@@ -121,12 +123,12 @@ def test_what_an_earlier_climb_tried_still_counts() -> None:
         return float(int(architecture.key, 16) % 97)
 
     for seed in range(20):
-        done = climb(LocalSearch(seed=seed), 15, rugged, space)
+        done = climb(LocalSearch(seed=seed, first_improvement=False), 15, rugged, space)
         assert len({architecture for architecture, _, _ in done}) == 15
 
 
 def test_failed_neighbours_are_passed_over() -> None:
-    strategy = LocalSearch(seed=1)
+    strategy = LocalSearch(seed=1, first_improvement=False)
     strategy.setup(cell(), Objective("accuracy"), 0)
     first = strategy.ask(0)
     assert first is not None

@@ -15,13 +15,15 @@ class Kind(StrEnum):
     strategies = "strategies"
     methods = "methods"
     estimators = "estimators"
+    stoppers = "stoppers"
+    scores = "scores"
     data = "data"
 
 
 def list_plugins(
     kind: Annotated[Kind | None, typer.Argument(help="One kind only.")] = None,
 ) -> None:
-    """List what can be named: spaces, strategies, methods, estimators, data sets.
+    """List what can be named: spaces, strategies, methods, estimators, stoppers, scores, data sets.
 
     Built in, or from installed packages.
     """

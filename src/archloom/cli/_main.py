@@ -9,6 +9,7 @@ from typing import NoReturn
 
 import typer
 
+from archloom.cli._bench import bench
 from archloom.cli._evaluate import evaluate
 from archloom.cli._export import export
 from archloom.cli._fit import fit
@@ -39,6 +40,7 @@ app.command("resume")(resume)
 app.command("show")(show)
 app.command("report")(report)
 app.command("export")(export)
+app.command("bench")(bench)
 app.command("list")(list_plugins)
 app.command("validate")(validate)
 

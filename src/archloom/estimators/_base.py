@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Real
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -25,6 +25,11 @@ class Ancestor:
     architecture: Architecture
     budget: float | None
     files: Path
+
+
+def inside(ancestor: Ancestor | None, folder: str) -> Ancestor | None:
+    """Give the ancestor of one of several evaluations, which has a folder within its files."""
+    return None if ancestor is None else replace(ancestor, files=ancestor.files / folder)
 
 
 @dataclass

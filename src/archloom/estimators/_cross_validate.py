@@ -21,7 +21,7 @@ from archloom.ensemble import (
     write_members,
 )
 from archloom.errors import ConfigError
-from archloom.estimators._base import Candidate
+from archloom.estimators._base import Candidate, inside
 from archloom.estimators._check import check_estimator
 from archloom.estimators._once import run_once
 from archloom.estimators._train import WEIGHTS, Train
@@ -72,6 +72,15 @@ class CrossValidate:
     def check(self, space: Space) -> None:
         """Raise `ConfigError` if the training does not fit the space."""
         check_estimator(self.train, space)
+
+    def budgets(self) -> tuple[float, ...]:
+        """Give the budgets of the training of each fold."""
+        return self.train.budgets()
+
+    @property
+    def continues(self) -> bool:
+        """Whether the folds of a promoted trial go on from those of its parent."""
+        return self.train.continues
 
     def __call__(self, candidate: Candidate) -> dict[str, float]:
         """Train what is missing and give the metrics of the out-of-fold predictions."""
@@ -142,6 +151,7 @@ def _of_fold(candidate: Candidate, task: Task, number: int) -> Candidate:
         task=task,
         seed=candidate.seed if number == 0 else mix(candidate.seed, number),
         files=candidate.files / fold_folder(number),
+        parent=inside(candidate.parent, fold_folder(number)),
         report=_silent,
     )
 

@@ -15,9 +15,9 @@ def describe(estimator: Any) -> dict[str, Any]:
 
     A function is described by where it lives, `"module:function"`.
 
-    >>> from archloom.estimators import Cost
-    >>> describe(Cost())
-    {'name': 'cost', 'flops': True, 'latency': False, 'batch': 1, 'repeats': 20}
+    >>> from archloom.estimators import Inherited
+    >>> describe(Inherited(batches=4))
+    {'name': 'inherited', 'stage': 'supernet', 'batches': 4, 'batch_size': 128}
     """
     kind = estimator if hasattr(estimator, "__qualname__") else type(estimator)
     described = {"name": plugins.name_of("estimators", kind)}

@@ -51,6 +51,7 @@ def _key(estimator: Estimator, candidate: Candidate) -> str:
         candidate.architecture.key,
         candidate.seed,
         candidate.epochs,
+        candidate.budget,
         candidate.task.fingerprint,
     )
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from archloom.errors import ConfigError
-from archloom.estimators._base import Candidate, Estimator
+from archloom.estimators._base import Candidate, Estimator, inside
+from archloom.estimators._budgets import budgets_of, continues
 from archloom.estimators._check import check_estimator
 from archloom.estimators._once import run_once
 from archloom.estimators._train import OUTPUTS, WEIGHTS
@@ -51,6 +52,7 @@ class Repeat:
                 candidate,
                 seed=candidate.seed if number == 0 else mix(candidate.seed, number),
                 files=candidate.files / f"seed{number}",
+                parent=inside(candidate.parent, f"seed{number}"),
                 report=counted.report,
             )
             results.append(run_once(self.estimator, own, own.files / "result.json"))
@@ -61,6 +63,15 @@ class Repeat:
     def check(self, space: Space) -> None:
         """Raise `ConfigError` if the estimator does not fit the space."""
         check_estimator(self.estimator, space)
+
+    def budgets(self) -> tuple[float, ...]:
+        """Give the budgets of the estimator."""
+        return budgets_of(self.estimator)
+
+    @property
+    def continues(self) -> bool:
+        """Whether the estimator goes on from a promoted trial's parent."""
+        return continues(self.estimator)
 
     def _keep_weights(self, candidate: Candidate, results: list[dict[str, float]]) -> None:
         objective = Objective.parse(candidate.task.main_metric)

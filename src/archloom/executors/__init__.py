@@ -2,6 +2,7 @@
 
 from archloom.executors._executor import Bench, Desk, Executor, Job, Outcome
 from archloom.executors._inline import Inline
+from archloom.executors._judge import judged
 from archloom.executors._processes import Processes, device_of
 
 __all__ = [
@@ -13,4 +14,5 @@ __all__ = [
     "Outcome",
     "Processes",
     "device_of",
+    "judged",
 ]

@@ -49,7 +49,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a job ended: done, stopped (no metrics) or failed (with the text of the error)."""
+    """How a job ended: done, stopped or failed (with the text of the error).
+
+    The metrics of a stopped one are those that it knew besides what it reported.
+    """
 
     number: int
     state: State

@@ -23,8 +23,8 @@ def judged(evaluate: Callable[[], object], folder: Path) -> Verdict:
     """
     try:
         metrics = checked_metrics(evaluate())
-    except Stopped:
-        return State.STOPPED, {}, None
+    except Stopped as stopped:
+        return State.STOPPED, checked_metrics(stopped.metrics) if stopped.metrics else {}, None
     except (RunError, ConfigError):
         raise
     except Exception as error:  # the one place where a trial's failure becomes a record

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from archloom.nn._graph import add, concat, residual, scaled
+from archloom.nn._kin import Kin, kin
 from archloom.nn._load import load_space, yaml_space
 from archloom.nn._model_space import ModelSpace, model_space
 from archloom.nn._pick import Pick
@@ -15,6 +16,7 @@ from archloom.nn._wired import wired
 __all__ = [
     "Assignment",
     "Gate",
+    "Kin",
     "ModelSpace",
     "Pick",
     "Reading",
@@ -22,6 +24,7 @@ __all__ = [
     "Weighted",
     "add",
     "concat",
+    "kin",
     "load_space",
     "model_space",
     "residual",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from functools import cached_property, partial
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypeAlias, cast, final, overload
@@ -27,6 +27,7 @@ from archloom.nn._verify import Example, verify
 from archloom.space import Choice, Domain, Space
 
 SpaceFunction: TypeAlias = Callable[..., nn.Module]
+Canonical: TypeAlias = Callable[[Architecture], Hashable]
 
 HINTS: Final = (
     *("channels", "classes", "shape", "features"),
@@ -40,11 +41,17 @@ def model_space(function: SpaceFunction, /) -> ModelSpace: ...
 
 
 @overload
-def model_space(*, name: str) -> Callable[[SpaceFunction], ModelSpace]: ...
+def model_space(
+    *, name: str | None = None, canonical: Canonical | None = None
+) -> Callable[[SpaceFunction], ModelSpace]: ...
 
 
 def model_space(
-    function: SpaceFunction | None = None, /, *, name: str | None = None
+    function: SpaceFunction | None = None,
+    /,
+    *,
+    name: str | None = None,
+    canonical: Canonical | None = None,
 ) -> ModelSpace | Callable[[SpaceFunction], ModelSpace]:
     """Make a `ModelSpace` of a function `f(pick, **settings) -> nn.Module`.
 
@@ -54,6 +61,8 @@ def model_space(
         function: what is decorated.
         name: where other processes find it, if not where it is defined: "package:name", say, for
             what a package defines in a private module.
+        canonical: gives equal values for architectures whose models compute the same, such as two
+            cells that are one up to the numbering of their nodes; see `ModelSpace.canonical`.
 
     >>> @model_space
     ... def tiny(pick, classes=2):
@@ -62,16 +71,18 @@ def model_space(
     24
     """
     if function is None:
-        return lambda function: _decorated(function, name)
-    return function if isinstance(function, ModelSpace) else _decorated(function, name)
+        return lambda function: _decorated(function, name, canonical)
+    return function if isinstance(function, ModelSpace) else _decorated(function, name, canonical)
 
 
-def _decorated(function: SpaceFunction, name: str | None) -> ModelSpace:
+def _decorated(
+    function: SpaceFunction, name: str | None, canonical: Canonical | None
+) -> ModelSpace:
     if not callable(function) or not _parameters(function):
         raise ConfigError(
             f"A model space is a function whose first parameter is the pick, got {function!r}."
         )
-    space = ModelSpace(function, name or name_of(function))
+    space = ModelSpace(function, name or name_of(function), canonical=canonical)
     if isinstance(function, type):
         # The module's name for the class now gives the space; pickle must find the class itself.
         function.__qualname__ = f"{function.__qualname__}.function"
@@ -99,12 +110,14 @@ class ModelSpace:
         settings: Mapping[str, Any] | None = None,
         extra: Mapping[str, Domain] | None = None,
         pins: Mapping[str, Value] | None = None,
+        canonical: Canonical | None = None,
     ) -> None:
         self.function = function
         self.name = name
         self.settings: Mapping[str, Any] = MappingProxyType(dict(settings or {}))
         self.pins: Mapping[str, Value] = MappingProxyType(dict(sorted((pins or {}).items())))
         self._extra = dict(extra or {})
+        self._canonical = canonical
         self.__doc__ = function.__doc__
         self.__name__ = getattr(function, "__name__", name)
         self.__module__ = function.__module__
@@ -130,12 +143,38 @@ class ModelSpace:
 
     def _with(self, **changes: Any) -> ModelSpace:
         kept = {"settings": self.settings, "extra": self._extra, "pins": self.pins}
-        return ModelSpace(self.function, self.name, **{**kept, **changes})
+        return ModelSpace(
+            self.function, self.name, **{**kept, **changes}, canonical=self._canonical
+        )
 
     @cached_property
     def space(self) -> Space:
         """The choices, found by running the function once without data (see `pick`)."""
         return self._trace.space
+
+    @property
+    def canonical(self) -> Canonical | None:
+        """Gives equal values for architectures that count as one; None where the space says none.
+
+        Training settings that are searched along (`joint`) count as well: models that compute the
+        same but are trained otherwise are two.
+
+        >>> from archloom.nn.cells import from_nasbench201
+        >>> from archloom.zoo import nasbench201
+        >>> cells = ["|skip_connect~0|+|none~0|nor_conv_3x3~1|+|none~0|none~1|skip_connect~2|",
+        ...          "|none~0|+|nor_conv_3x3~0|none~1|+|none~0|none~1|skip_connect~2|"]
+        >>> len({nasbench201.canonical(from_nasbench201(cell)) for cell in cells})
+        1
+        """
+        return None if self._canonical is None else self._form
+
+    def _form(self, architecture: Architecture) -> Hashable:
+        assert self._canonical is not None
+        training = {k: v for k, v in architecture.items() if k.startswith(TRAIN_SCOPE)}
+        model = {k: v for k, v in architecture.items() if k not in training}
+        # The function that says it knows all labels, and pinned ones do not appear any more.
+        form = self._canonical(Architecture({**self.pins, **model}))
+        return form, Architecture(training)
 
     def build(
         self, architecture: Architecture | Mapping[str, Any], device: str | torch.device = "cpu"
@@ -286,7 +325,9 @@ class ModelSpace:
         extra = Space.from_json(data["joint"]).choices if "joint" in data else ()
         pins = {label: as_value(value) for label, value in data.get("pinned", {}).items()}
         joint = {choice.label: choice.domain for choice in extra}
-        return cls(found.function, data["name"], found.settings, joint, pins)
+        return cls(
+            found.function, data["name"], found.settings, joint, pins, canonical=found._canonical
+        )
 
     @cached_property
     def _trace(self) -> Trace:

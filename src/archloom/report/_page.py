@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Sequence
-from contextlib import suppress
-from html import escape
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
-from plotly.offline import get_plotlyjs
 from torch import nn
 
-from archloom.errors import RunError
 from archloom.report._best import best_architecture
 from archloom.report._context import Context, Section, report_path, run_folder
 from archloom.report._data import data_checks
+from archloom.report._document import document, write_document
 from archloom.report._ensemble import ensemble
+from archloom.report._front import front
 from archloom.report._headline import headline
 from archloom.report._one_shot import one_shot
 from archloom.report._rerun import commands, settings
+from archloom.report._screen import screening
 from archloom.report._sections import errors, learning, price, progress, ranking
 from archloom.report._tested import test_results
 from archloom.study import Study
@@ -30,10 +26,12 @@ DEFAULT_SECTIONS: Final[tuple[Section, ...]] = (
     headline,
     data_checks,
     ranking,
+    screening,
     one_shot,
     learning,
     progress,
     price,
+    front,
     best_architecture,
     ensemble,
     test_results,
@@ -80,40 +78,5 @@ def write_report(
     run = run_folder(target) if folder is None else str(folder)
     context = Context(study, str(name), run, model, example)
     body = "".join(section(context) for section in sections)
-    _write(target, _page(context, body))
+    write_document(target, document(context.title, body))
     return target
-
-
-def _page(context: Context, body: str) -> str:
-    static = files("archloom.report") / "static"
-    style = (static / "page.css").read_text(encoding="utf-8")
-    script = (static / "page.js").read_text(encoding="utf-8")
-    plotly = f"<script>{get_plotlyjs()}</script>" if 'class="chart"' in body else ""
-    made = time.strftime("%Y-%m-%d %H:%M")
-    return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<meta name="color-scheme" content="light dark">'
-        f"<title>{escape(context.title)}</title><style>{style}</style></head><body>"
-        f'<header><h1>{escape(context.title)}</h1><p>Report of {made}</p><nav aria-label="'
-        f'Sections"></nav></header><main>{body}</main>'
-        "<footer>Written by archloom. This file needs no network.</footer>"
-        "<noscript><p>The charts need JavaScript.</p></noscript>"
-        f"{plotly}<script>{script}</script></body></html>\n"
-    )
-
-
-def _write(target: Path, text: str) -> None:
-    """Write beside the target, then move: nobody sees half a page."""
-    draft = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(target)
-    except OSError as error:
-        with suppress(OSError):
-            draft.unlink()
-        raise RunError(
-            f"The report cannot be written to {str(target)!r} ({error.strerror}): make room, or "
-            f"give another file. The run itself is not touched."
-        ) from error

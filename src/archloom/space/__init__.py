@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from archloom.space._numbers import Floats, Integers, integers, log_uniform, uniform
+from archloom.space._prior import Prior
 from archloom.space._space import Space
 from archloom.space._tree import Choice, Domain, Kind, OneOf, Option, SomeOf
 
@@ -14,6 +15,7 @@ __all__ = [
     "Kind",
     "OneOf",
     "Option",
+    "Prior",
     "SomeOf",
     "Space",
     "integers",

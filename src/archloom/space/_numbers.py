@@ -104,6 +104,11 @@ class Integers:
         """Give where `value` lies between `low` (0) and `high` (1), on the log scale with `log`."""
         return _share(_integer(value), self.low, self.high, self.log)
 
+    def at(self, share: float) -> int:
+        """Give the value nearest to where `share` (0 to 1) says, on the log scale with `log`."""
+        there = _between(min(max(share, 0.0), 1.0), self.low, self.high, self.log)
+        return self._snap(round((there - self.low) / self.step))
+
     def _index(self, share: float) -> int:
         if not self.log:
             return round(share * (self.count - 1))
@@ -188,6 +193,10 @@ class Floats:
     def share(self, value: Value) -> float:
         """Give where `value` lies between `low` (0) and `high` (1), on the log scale with `log`."""
         return _share(_float(value), self.low, self.high, self.log)
+
+    def at(self, share: float) -> float:
+        """Give the value that has that `share` (0 to 1); shares beyond give the bounds."""
+        return self._at(share)
 
     def _at(self, share: float) -> float:
         if share <= 0 or share >= 1:

@@ -28,7 +28,7 @@ from archloom.trial import Trial
 
 Switch: TypeAlias = "bool | Literal['auto']"
 
-_COSTS = ("params", "flops", "latency_ms")
+_COSTS = ("params", "flops", "memory", "latency_ms", "latency_ms_p90")
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,9 @@ def _broken(lab: Lab, choice: Choice, views: int) -> str:
         networks = len(find_leaves(trial.architecture, lab.files(trial)))
         for name, value in cost_of(lab, trial.architecture).items():
             times = 1 if name == "params" else views
-            total[name] = total.get(name, 0.0) + value * networks * times
+            more = value * networks * times
+            before = total.get(name, 0.0)  # networks run one after another
+            total[name] = max(before, value) if name == "memory" else before + more
     return ", ".join(str(limit) for limit in lab.constraints if not limit.holds(total))
 
 
@@ -139,7 +141,8 @@ def _costs(lab: Lab, choice: Choice, scored: Mapping[str, float]) -> dict[str, f
             views = 1 if name == "params" else len(choice.views)
             networks = [len(find_leaves(t.architecture, lab.files(t))) for t in trials]
             costs = [t.metrics[name] * n for t, n in zip(trials, networks, strict=True)]
-            found[name] = sum(costs) * views
+            peak = max(t.metrics[name] for t in trials)
+            found[name] = peak if name == "memory" else sum(costs) * views
     for objective in lab.objectives:
         if objective.metric not in found and objective.metric not in scored:
             values = [trial.metrics[objective.metric] for trial in trials]

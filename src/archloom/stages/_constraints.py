@@ -10,14 +10,14 @@ from archloom.estimators import Cost
 from archloom.objective import Constraint
 from archloom.stages._lab import Lab
 
-_KNOWN = ("params", "flops", "latency_ms")
+_KNOWN = ("params", "flops", "memory", "latency_ms", "latency_ms_p90")
 _SAMPLES = 256
 
 
 def cost_of(lab: Lab, architecture: Architecture) -> dict[str, float]:
     """Give the cost metrics that the constraints need; only latency needs real weights."""
     names = {constraint.metric for constraint in lab.constraints}
-    cost = Cost(flops="flops" in names, latency="latency_ms" in names)
+    cost = Cost.giving(names, flops=False)
     return dict(cost.of(lab.space, architecture, lab.task, lab.device))
 
 
@@ -32,7 +32,7 @@ def require_feasible(lab: Lab) -> None:
         Infeasible: naming the least that was found.
     """
     for constraint in lab.constraints:
-        if constraint.metric not in _KNOWN:
+        if not Cost.measures(constraint.metric):
             raise ConfigError(
                 f"A constraint is checked before training, so its metric must be a cost, got "
                 f"{str(constraint)!r}: {did_you_mean(constraint.metric, _KNOWN)}. "

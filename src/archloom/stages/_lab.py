@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from archloom.errors import ConfigError, RunError, TooManyFailures, did_you_mean
+from archloom.errors import ConfigError, RunError, Stopped, TooManyFailures, did_you_mean
 from archloom.estimators import Ancestor, Estimator
 from archloom.executors import Bench, Executor, Inline, Job, Outcome, Processes
 from archloom.journal import Event, Finished, Journal, Noted, Reported, Started
 from archloom.nn import ModelSpace
 from archloom.objective import Constraint, Objective
+from archloom.stoppers import Stopper
 from archloom.study import Study
 from archloom.task import Split, Task
 from archloom.trial import Proposal, State, Trial
@@ -66,6 +67,7 @@ class Lab:
         self._inline = Inline(bench)
         alone = self.workers == 1
         self.executor: Executor = self._inline if alone else Processes(bench, self.workers)
+        self._stopper: Stopper | None = None
         self._clocks: dict[int, float] = {}  # of running trials: when they would have begun
 
     # -- the record --------------------------------------------------------------------------
@@ -140,17 +142,18 @@ class Lab:
         return self.study[number]
 
     def _started(self, number: int, stage: str, proposal: Proposal) -> Started:
-        seed = int(np.random.default_rng([self.seed, number]).integers(2**31))
-        return Started(
+        started = Started(
             number,
             stage,
             proposal.architecture,
-            seed,
+            int(np.random.default_rng([self.seed, number]).integers(2**31)),
             proposal.epochs,
             proposal.parent,
             time=time.time(),
             budget=proposal.budget,
         )
+        before = self.study.promoted_from(started)
+        return started if before is None else replace(started, seed=before.seed)
 
     def evaluate(self, trial: Trial, estimator: Estimator) -> Trial:
         """Run the estimator on a started trial and give it as it ended; see `evaluate_many`."""
@@ -171,13 +174,15 @@ class Lab:
         estimator: Estimator,
         *,
         at_once: int | None = None,
+        stopper: Stopper | None = None,
     ) -> Iterator[Trial]:
         """Evaluate started trials, as many at once as there are workers, and give each ended one.
 
         `begin` is called whenever a worker is free, and gives a started trial or None: nothing for
         now. It is asked again when a running trial has ended and the caller has dealt with it;
         when none runs any more, all is done. `at_once`, where it is less than the workers, says
-        how many trials will run side by side, so that those get the cores of all.
+        how many trials will run side by side, so that those get the cores of all. `stopper` is
+        asked after each report whether to stop the trial.
 
         An interrupt (Ctrl-C) leaves the running trials running in the record, to be taken up at
         resume.
@@ -192,6 +197,7 @@ class Lab:
                 f"Trials {sorted(self._clocks)} are being evaluated by another call of "
                 f"evaluate_many: take all that it gives first."
             )
+        self._stopper = stopper
         slots = self.executor.slots
         at_once = max(1, min(slots, at_once or slots))
         try:
@@ -205,14 +211,30 @@ class Lab:
                 del self._clocks[outcome.number]
                 yield self._ended(outcome)
         finally:
+            self._stopper = None
             if self._clocks:
                 self._clocks.clear()
                 self.executor.close()
 
     def report(self, number: int, step: int, metrics: Mapping[str, float], seconds: float) -> None:
-        """Record what a running trial reports; a step that is known changes nothing."""
+        """Record what a running trial reports; a step that is known changes nothing.
+
+        Raises:
+            Stopped: when the stopper says so.
+        """
         if all(step != known for known, _ in self.study[number].curve):
             self.append(Reported(number, step, metrics, seconds, time=time.time()))
+        if self._should_stop(self.study[number], step):
+            raise Stopped(f"Trial {number} was stopped at step {step}.")
+
+    def _should_stop(self, trial: Trial, step: int) -> bool:
+        """Ask the stopper, after a restart about the last step only: it let the others pass."""
+        if self._stopper is None or step != trial.curve[-1][0]:
+            return False
+        before = self.study.promoted_from(trial)
+        if before is not None and any(step <= known for known, _ in before.curve):
+            return False  # reported again, and good enough to be promoted
+        return self._stopper(self.study, trial)
 
     def _job(self, trial: Trial, at_once: int) -> Job:
         return Job(
@@ -223,14 +245,16 @@ class Lab:
             epochs=trial.epochs,
             seconds=trial.seconds,
             at_once=at_once,
+            stoppable=self._stopper is not None,
             budget=trial.budget,
             parent=self._ancestor(trial),
         )
 
     def _ancestor(self, trial: Trial) -> Ancestor | None:
-        if trial.parent is None:
+        """Give the trial that this one came from, unless that was of another stage."""
+        parent = None if trial.parent is None else self.study[trial.parent]
+        if parent is None or parent.stage != trial.stage:
             return None
-        parent = self.study[trial.parent]
         return Ancestor(parent.number, parent.architecture, parent.budget, self.files(parent))
 
     def _ended(self, outcome: Outcome) -> Trial:
@@ -238,7 +262,7 @@ class Lab:
         metrics, error = outcome.metrics, outcome.error
         if state is State.STOPPED:
             curve = self.study[number].curve
-            metrics = curve[-1][1] if curve else {}
+            metrics = {**metrics, **(curve[-1][1] if curve else {})}
         elif state is State.DONE:
             state, metrics, error = self._graded(metrics)
         self.append(Finished(number, state, metrics, seconds, error, time=time.time()))

@@ -146,8 +146,8 @@ def _seen(lab: Lab, view: View, architecture: Architecture, trained: Mapping[str
 
 def _short_training(lab: Lab, train: Train) -> Estimator:
     """Give the training with what the objectives and the comparison need of costs."""
-    latency = any(objective.metric == "latency_ms" for objective in lab.objectives)
-    return combine(Cost(latency=latency), replace(train, seconds=None, patience=None))
+    cost = Cost.giving(objective.metric for objective in lab.objectives)
+    return combine(cost, replace(train, seconds=None, patience=None))
 
 
 def _whole(lab: Lab, space: ModelSpace, architecture: Architecture) -> Architecture:

@@ -1,4 +1,4 @@
-"""What an estimator needs of the stages before its own."""
+"""What an estimator needs of the stages before its own, and a stopper of the estimator."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from archloom.errors import ConfigError, did_you_mean
-from archloom.estimators import Combined, Estimator, Inherited, Repeat
+from archloom.estimators import Combined, Estimator, Inherited, Repeat, describe, reported_metrics
 from archloom.stages._lab import Lab
+from archloom.stoppers import Stopper
 
 
 def require_supernets(estimator: Estimator, stage: str, lab: Lab) -> None:
@@ -29,6 +30,24 @@ def require_supernets(estimator: Estimator, stage: str, lab: Lab) -> None:
                     else f"put OneShot(Uniform(), name={inherited.stage!r}) first."
                 )
             )
+
+
+def require_reports(stopper: Stopper | None, estimator: Estimator, lab: Lab) -> None:
+    """Raise `ConfigError` if a stopper would never hear of the first objective."""
+    reported = reported_metrics(estimator, lab.task)
+    objective = lab.objectives[0].metric
+    if stopper is None or reported is None or objective in reported:
+        return
+    if not reported:
+        raise ConfigError(
+            f"A stopper judges by what trials report while they run, and {describe(estimator)} "
+            f"reports nothing: leave the stopper out."
+        )
+    raise ConfigError(
+        f"A stopper judges by what trials report of the first objective, and {objective!r} is "
+        f"not reported: {did_you_mean(objective, reported)}. Put one of these first, or leave "
+        f"the stopper out."
+    )
 
 
 def inherits(estimator: Estimator) -> bool:

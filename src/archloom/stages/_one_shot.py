@@ -47,7 +47,7 @@ from archloom.stages._takeover import successor_kind, successors
 from archloom.train import kept_random_state
 from archloom.trial import State, Trial
 
-_COSTS = ("params", "flops", "latency_ms")
+_COSTS = ("params", "flops", "memory", "latency_ms", "latency_ms_p90")
 
 
 @dataclass(frozen=True)
@@ -248,7 +248,7 @@ class OneShot(SupernetRecipe):
 
     def cost(self, lab: Lab) -> Cost:
         """Give what is measured besides the score, latency where it is an objective."""
-        return Cost(latency=any(o.metric == "latency_ms" for o in lab.objectives))
+        return Cost.giving(objective.metric for objective in lab.objectives)
 
     def estimator(self, lab: Lab) -> Combined:
         """Give what judges the architectures of this stage."""

@@ -7,13 +7,14 @@ from typing import Any
 
 from archloom.errors import ConfigError, did_you_mean
 from archloom.estimators import CrossValidate, Train, rebuild_estimator
-from archloom.plugins import find
 from archloom.stages._black_box import BlackBox
 from archloom.stages._ensemble import Ensemble
 from archloom.stages._one_shot import OneShot
 from archloom.stages._retrain import Retrain
+from archloom.stages._screen import Screen
 from archloom.stages._stage import Stage
 from archloom.stages._test import Test
+from archloom.strategies import made
 
 
 def rebuild(description: Mapping[str, Any]) -> Stage:
@@ -36,12 +37,15 @@ def rebuild(description: Mapping[str, Any]) -> Stage:
         return OneShot.rebuild(settings)
     if kind == "Ensemble":
         return Ensemble(**settings)
+    if kind == "Screen":
+        inner = {name: settings.pop(name) for name in ("cheap", "estimator")}
+        made_of = {name: given and rebuild_estimator(given) for name, given in inner.items()}
+        return Screen(**made_of, **settings)
     if kind == "BlackBox":
-        strategy = dict(settings.pop("strategy"))
-        make = find("strategies", strategy.pop("name"))
+        strategy = settings.pop("strategy")
         estimator = rebuild_estimator(settings.pop("estimator"))
-        return BlackBox(make(**strategy), estimator, **settings)
+        return BlackBox(made(strategy), estimator, **settings)
     raise ConfigError(
         f"The record names a stage of kind {kind!r}: "
-        f"{did_you_mean(kind, ['BlackBox', 'Ensemble', 'OneShot', 'Retrain', 'Test'])}"
+        f"{did_you_mean(kind, ['BlackBox', 'Ensemble', 'OneShot', 'Retrain', 'Screen', 'Test'])}"
     )

@@ -11,9 +11,11 @@ from typing import Any
 from archloom.errors import ConfigError, did_you_mean
 from archloom.estimators import (
     Combined,
+    Cost,
     CrossValidate,
     Distill,
     Estimator,
+    Extrapolated,
     Inherited,
     Repeat,
     Train,
@@ -58,10 +60,10 @@ class Retrain:
         train = self._train(lab)
         train.check(lab.space.space)
         self._require_derived(lab)
-        known = {*lab.task.metric_names, "params", "flops", "latency_ms"}
+        known = {*lab.task.metric_names, "params", "flops", "memory", "latency_ms"}
         if _inner_train(_judging(self, lab)) is None:
             for objective in lab.objectives:
-                if objective.metric not in known:
+                if objective.metric not in known and not Cost.measures(objective.metric):
                     raise ConfigError(
                         f"Retraining gives the metrics of training, and the objective "
                         f"{objective.metric!r} is none of them: "
@@ -143,7 +145,7 @@ def _inner_train(estimator: Estimator) -> Train | None:
     match estimator:
         case Train():
             return estimator
-        case CrossValidate():
+        case CrossValidate() | Extrapolated():
             return estimator.train
         case Repeat():
             return _inner_train(estimator.estimator)
@@ -193,6 +195,8 @@ def _of_one(estimator: Estimator) -> Train:
             return _of_one(estimator.estimator)
         case Combined():
             return _of_one(next((p for p in estimator.estimators if _inner_train(p)), Train()))
+        case Extrapolated():
+            return estimator.train
     return estimator if isinstance(estimator, Train) else Train()
 
 

@@ -11,9 +11,10 @@ import numpy as np
 from archloom.architecture import Architecture
 from archloom.errors import ConfigError
 from archloom.objective import Objective
-from archloom.space import Space
+from archloom.space import Prior, Space
 from archloom.strategies._strategy import Strategy, check_flag, check_whole, checked_seed
 from archloom.strategies._untried import Untried
+from archloom.strategies._waiting import Waiting
 from archloom.trial import Proposal, Trial
 
 _TRIES = 50  # children in a row that were tried before, until a random architecture takes over
@@ -43,14 +44,17 @@ class Evolution(Strategy):
       included, and after 50 of those a random untried architecture takes its place
       (`deduplicate=False`: children may repeat).
     - The population may begin with architectures known to be good, `first`, instead of random
-      ones (none, the default).
+      ones (none, the default); those that a screening offers come next.
+    - With a `prior` (see `archloom.space.Prior`) its likeliest architecture is next, the rest of
+      the first population is drawn from it, and so are the new values of a mutation.
     - With probability `crossover` a second tournament's winner is crossed with the first before
       the mutation (0, the default: never).
     - A mutation is `Space.mutate`: one label gets another value. The paper's also keeps the
       architecture as it is now and then ("identity").
 
     Raises:
-        ConfigError: unless 1 <= sample <= population and 0 <= crossover <= 1.
+        ConfigError: unless 1 <= sample <= population and 0 <= crossover <= 1; from `setup`, for a
+            prior that speaks of what the space does not have.
         InvalidArchitecture (from `setup`): when one of `first` is not a point of the space.
 
     >>> from archloom.objective import Objective
@@ -66,10 +70,12 @@ class Evolution(Strategy):
     deduplicate: bool = True
     crossover: float = 0.0
     first: Sequence[Mapping[str, Any]] = field(default_factory=list)
+    prior: Mapping[str, Any] = field(default_factory=dict)
     seed: int | None = None
 
     def __post_init__(self) -> None:
         self.first = [dict(values) for values in self.first]
+        self.prior = Prior.plain(self.prior)
         check_whole("population", self.population)
         check_whole("sample", self.sample)
         if self.sample > self.population:
@@ -87,16 +93,18 @@ class Evolution(Strategy):
 
     def setup(self, space: Space, objective: Objective, seed: int) -> None:
         super().setup(space, objective, seed)
-        self._untried = Untried(space)
+        self._prior = Prior.read(self.prior, space) if self.prior else None
+        self._untried = Untried(space, self._prior)
         self._members: list[Member] = []
         self._single = space.size == 1
-        self._given = [Architecture(values) for values in self.first]
-        for architecture in self._given:
-            space.check(architecture)
+        first = [Architecture(values) for values in self.first] + list(self._offer.first)
+        if self._prior is not None:
+            first.append(self._prior.mode(self._rng(0)))
+        self._waiting = Waiting(space, first)
 
     def ask(self, number: int) -> Proposal | None:
-        if self._given:
-            return Proposal(self._given[0])
+        if self._waiting.next is not None:
+            return Proposal(self._waiting.next)
         rng = self._rng(number)
         if len(self._members) < self.population or self._single:
             return self._fresh(rng)
@@ -110,8 +118,7 @@ class Evolution(Strategy):
     def tell(self, trial: Trial) -> None:
         if self.deduplicate:
             self._untried.discard(trial.architecture)
-        if trial.architecture in self._given:
-            self._given.remove(trial.architecture)
+        self._waiting.discard(trial.architecture)
         gain = self._gain(trial)
         if gain is None:
             return
@@ -119,7 +126,8 @@ class Evolution(Strategy):
         del self._members[: -self.population]
 
     def _fresh(self, rng: np.random.Generator) -> Proposal | None:
-        drawn = self._untried.draw(rng) if self.deduplicate else self._space.sample(rng)
+        source = self._prior or self._space
+        drawn = self._untried.draw(rng) if self.deduplicate else source.sample(rng)
         return Proposal(drawn) if drawn is not None else None
 
     def _winner(self, rng: np.random.Generator) -> Member:
@@ -131,4 +139,4 @@ class Evolution(Strategy):
         architecture = parent.architecture
         if self.crossover and rng.random() < self.crossover:
             architecture = self._space.cross(architecture, self._winner(rng).architecture, rng)
-        return self._space.mutate(architecture, rng)
+        return (self._prior or self._space).mutate(architecture, rng)

@@ -28,10 +28,11 @@ class LocalSearch(Strategy):
     """Hill climbing: try the neighbours of the best, move to a better one, restart at the top.
 
     White, Nolen and Savani, "Exploring the Loss Landscape in Neural Architecture Search" (UAI
-    2021, arXiv 2005.02960). A climb starts at the best of `starts` random architectures. All
-    neighbours of the present centre (`Space.neighbours`) are tried in random order; the best of
-    them becomes the next centre if it is better. With `first_improvement` the first better one
-    does, at once. Where none is better, a new climb starts at random untried architectures.
+    2021, arXiv 2005.02960). A climb starts at the best of `starts` random architectures. The
+    neighbours of the present centre (`Space.neighbours`) are tried in random order; the first
+    better one becomes the next centre. With `first_improvement=False` all of them are tried and
+    the best becomes it, as in the paper's algorithm 1, which costs more trials for each step.
+    Where none is better, a new climb starts at random untried architectures.
 
     No architecture is tried twice: a neighbour that an earlier climb tried counts with the score
     that it got then. With trials in parallel, random architectures fill the wait for a centre's
@@ -53,7 +54,7 @@ class LocalSearch(Strategy):
     (None, 0)
     """
 
-    first_improvement: bool = False
+    first_improvement: bool = True
     starts: int = 1
     seed: int | None = None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ import numpy as np
 
 from archloom.architecture import Architecture
 from archloom.errors import ConfigError
-from archloom.objective import Objective
+from archloom.objective import Constraint, Objective
 from archloom.space import Space
 from archloom.trial import Proposal, Trial
 
@@ -23,7 +24,9 @@ class Offer:
     spend on a trial, ascending, the last one 1. `first` are architectures worth trying first, best
     first. `features` gives cheap scores of an architecture, always the same ones; `canonical`
     equal values for architectures that compute the same; `feasible` says whether an architecture
-    keeps the constraints. Each is None where there is no such thing.
+    keeps the constraints; `constraints` are these, as limits on the metrics of a rejected trial.
+    `trials` is how much work the search will do at most, in full evaluations. Each is None (or
+    empty) where there is no such thing or it is not known.
     """
 
     objectives: tuple[Objective, ...] = ()
@@ -32,6 +35,8 @@ class Offer:
     features: Callable[[Architecture], Mapping[str, float]] | None = None
     canonical: Callable[[Architecture], Hashable] | None = None
     feasible: Callable[[Architecture], bool] | None = None
+    constraints: tuple[Constraint, ...] = ()
+    trials: int | None = None
 
 
 class Strategy(ABC):
@@ -89,24 +94,25 @@ class Strategy(ABC):
         """Give the random numbers of one `ask`."""
         return np.random.default_rng([self._entropy, number])
 
-    def _gain(self, trial: Trial) -> float | None:
+    def _gain(self, trial: Trial, objective: Objective | None = None) -> float | None:
         """Give the objective's value with larger being better, None for a trial without a score.
 
-        NaN counts as minus infinity.
+        NaN counts as minus infinity. `objective` is that of `setup` unless given.
 
         Raises:
             ConfigError: when a scored trial did not report the objective's metric.
         """
         if not trial.state.scored:
             return None
-        metric = self._objective.metric
+        objective = objective or self._objective
+        metric = objective.metric
         if metric not in trial.metrics:
             raise ConfigError(
                 f"The objective's metric must be reported by every trial, but trial "
                 f"{trial.number} gave no {metric!r}. It reported: "
                 f"{', '.join(sorted(trial.metrics)) or 'nothing'}."
             )
-        return self._objective.gain(trial.metrics[metric])
+        return objective.gain(trial.metrics[metric])
 
 
 def checked_seed(seed: int) -> int:
@@ -126,3 +132,15 @@ def check_flag(name: str, value: bool) -> None:
     """Raise `ConfigError` unless a setting is True or False."""
     if not isinstance(value, bool):
         raise ConfigError(f"{name} must be true or false, got {value!r}.")
+
+
+def check_number(
+    name: str, value: float, low: float, high: float = math.inf, *, above: bool = False
+) -> None:
+    """Raise `ConfigError` unless a setting is finite, from `low` (or above it) to `high`."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if number and math.isfinite(value) and low <= value <= high and not (above and value == low):
+        return
+    least = f"above {low:g}" if above else f"of at least {low:g}"
+    most = "" if high == math.inf else f" and at most {high:g}"
+    raise ConfigError(f"{name} must be a number {least}{most}, got {value!r}.")

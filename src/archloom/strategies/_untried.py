@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from archloom.architecture import Architecture
-from archloom.space import Space
+from archloom.space import Prior, Space
 
 _DRAWS = 64  # before looking through the space in order
 _LISTED = 100_000  # up to this size, what is left is listed once half of the space was tried
@@ -19,10 +19,13 @@ class Untried:
     Drawing one is cheap at any time. While little was tried, random samples soon find a new one.
     Once half of a space was tried the rest is kept as a list, so that the last ones cost no more
     than the first; it depends on what was added in which order, and on nothing else.
+
+    With a `prior` architectures are drawn from that for as long as this finds new ones.
     """
 
-    def __init__(self, space: Space) -> None:
+    def __init__(self, space: Space, prior: Prior | None = None) -> None:
         self._space = space
+        self._prior = prior
         self._tried: set[str] = set()
         self._left: list[Architecture] | None = None
         self._place: dict[str, int] = {}
@@ -30,6 +33,11 @@ class Untried:
 
     def __contains__(self, architecture: Architecture) -> bool:
         return architecture.key not in self._tried
+
+    @property
+    def empty(self) -> bool:
+        """Whether every architecture was tried."""
+        return len(self._tried) >= self._space.size
 
     def discard(self, architecture: Architecture) -> None:
         """Note that an architecture was tried."""
@@ -45,6 +53,11 @@ class Untried:
 
     def draw(self, rng: np.random.Generator) -> Architecture | None:
         """Give a random architecture that was not tried, None when there is none."""
+        if self._prior is not None:
+            for _ in range(_DRAWS):
+                drawn = self._prior.sample(rng)
+                if drawn in self:
+                    return drawn
         if self._left is not None:
             return self._left[int(rng.integers(len(self._left)))] if self._left else None
         for _ in range(_DRAWS):

@@ -6,14 +6,14 @@ import itertools
 import json
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, is_dataclass, replace
 from typing import Any
 
 from archloom.architecture import Architecture
 from archloom.objective import Objective
 from archloom.space import Space
-from archloom.strategies import Strategy
+from archloom.strategies import Offer, Strategy
 from archloom.testing._space import example_spaces
 from archloom.trial import Proposal, State, Trial
 
@@ -33,6 +33,11 @@ class StrategyContract(ABC):
 
     `exhausts` says that no architecture is proposed twice and that a finite space ends with None,
     after `count(space)` proposals; set it to False for a strategy that may propose one again.
+    Promotions do not count: proposals with a budget whose parent is a trial of the same
+    architecture.
+
+    `budgets` are what the search offers, shares of the full effort, the last one 1: set more of
+    them for a strategy that spends parts. Override `offer` where it needs anything else.
 
     >>> from archloom.strategies import Random
     >>> class TestRandom(StrategyContract):
@@ -42,6 +47,11 @@ class StrategyContract(ABC):
     """
 
     exhausts: bool = True
+    budgets: tuple[float, ...] = (1.0,)
+
+    def offer(self, objective: Objective) -> Offer:
+        """Give what the search has for the strategy besides space and objective."""
+        return Offer(objectives=(objective,), budgets=self.budgets)
 
     def count(self, space: Space) -> int | float:
         """Give how many architectures of a space the strategy proposes before it ends."""
@@ -57,6 +67,7 @@ class StrategyContract(ABC):
         assert plain, "a strategy is a dataclass whose fields are its settings"
         settings = json.loads(json.dumps(asdict(strategy)))
         assert type(strategy)(**settings) == strategy, "settings survive JSON"
+        strategy.accept(self.offer(Objective(_METRIC)))
         strategy.setup(example_spaces()["flat"], Objective(_METRIC), 0)
         assert json.loads(json.dumps(asdict(strategy))) == settings, "setup adds no settings"
 
@@ -92,6 +103,7 @@ class StrategyContract(ABC):
             self._tell(used, proposal, number, _mixed)
         used.setup(second, Objective(_METRIC), 1)
         fresh = self.make()
+        fresh.accept(self.offer(Objective(_METRIC)))
         fresh.setup(second, Objective(_METRIC), 1)
         for number in range(10):
             proposal = fresh.ask(number)
@@ -114,6 +126,28 @@ class StrategyContract(ABC):
                     assert proposal.parent in ended, f"{name}: unknown parent {proposal.parent}"
                 ended.update(trial.number for trial in told)
 
+    def test_budgets_are_among_those_offered(self) -> None:
+        for space in example_spaces().values():
+            for proposal, _ in self._search(space, _mixed):
+                if proposal is not None and proposal.budget is not None:
+                    assert proposal.budget in self.budgets
+
+    def test_promotions_go_on_from_a_lower_budget(self) -> None:
+        """A trial of a parent's architecture goes on from it, once, with more than it had."""
+        for name, space in example_spaces().items():
+            done: dict[int, Trial] = {}
+            promoted: set[int] = set()
+            for proposal, told in self._search(space, _mixed):
+                if proposal is not None and _promotes(proposal, done):
+                    assert proposal.parent is not None
+                    parent = done[proposal.parent]
+                    assert parent.budget is not None, f"{name}: its parent had all there is"
+                    assert (proposal.budget or 1.0) > parent.budget, f"{name}: no more than before"
+                    assert parent.state is State.DONE, f"{name}: {parent.state} has no checkpoint"
+                    assert parent.number not in promoted, f"{name}: promoted twice"
+                    promoted.add(parent.number)
+                done.update((trial.number, trial) for trial in told if trial.state.ended)
+
     def test_finite_spaces_end_with_none(self) -> None:
         """Exactly as many proposals as architectures, all different, however trials end."""
         if not self.exhausts:
@@ -124,11 +158,15 @@ class StrategyContract(ABC):
             size = self.count(space)
             if size > _LISTED:
                 continue
-            steps = list(self._search(space, outcome, int(size) + 5))
-            proposals = [step for step, _ in steps]
-            met = {proposal.architecture for proposal in proposals if proposal is not None}
-            assert proposals[-1] is None, f"{name}: None once nothing is left"
-            assert len(met) == len(proposals) - 1, f"{name}: an architecture came twice"
+            ended: dict[int, Trial] = {}
+            met: list[Architecture] = []
+            last: Proposal | None = None
+            for last, told in self._search(space, outcome, int(size) * len(self.budgets) + 5):
+                if last is not None and not _promotes(last, ended):
+                    met.append(last.architecture)
+                ended.update((trial.number, trial) for trial in told if trial.state.ended)
+            assert last is None, f"{name}: None once nothing is left"
+            assert len(met) == len(set(met)), f"{name}: an architecture came twice"
             assert len(met) == size, f"{name}: {len(met)} proposals, not {size}"
 
     def test_trials_may_run_in_parallel(self) -> None:
@@ -136,17 +174,21 @@ class StrategyContract(ABC):
         for name, space in example_spaces().items():
             strategy = self._ready(space)
             running: list[Trial] = []
+            ended: dict[int, Trial] = {}
             met: list[Architecture] = []
             for number in range(_TRIALS):
                 proposal = strategy.ask(number)
                 if proposal is None:
                     break
                 space.check(proposal.architecture)
-                met.append(proposal.architecture)
+                if not _promotes(proposal, ended):
+                    met.append(proposal.architecture)
                 running.append(_started(proposal, number))
                 strategy.tell(running[-1])
                 if len(running) == 4:
-                    strategy.tell(_mixed(running.pop(number % 4)))
+                    end = _mixed(running.pop(number % 4))
+                    ended[end.number] = end
+                    strategy.tell(end)
             if self.exhausts:
                 assert len(met) == len(set(met)), f"{name}: an architecture came twice"
 
@@ -154,6 +196,7 @@ class StrategyContract(ABC):
         space = example_spaces()["conditional"]
         for outcome in (_mixed, _not_a_number):
             strategy = self.make()
+            strategy.accept(self.offer(Objective(_METRIC, "min")))
             strategy.setup(space, Objective(_METRIC, "min"), 0)
             for number in range(_TRIALS):
                 proposal = strategy.ask(number)
@@ -162,6 +205,7 @@ class StrategyContract(ABC):
 
     def _ready(self, space: Space) -> Strategy:
         strategy = self.make()
+        strategy.accept(self.offer(Objective(_METRIC)))
         strategy.setup(space, Objective(_METRIC), 0)
         return strategy
 
@@ -192,7 +236,22 @@ _Outcome = Callable[[Trial], Trial]
 
 
 def _started(proposal: Proposal, number: int) -> Trial:
-    return Trial(number, "search", proposal.architecture, 0, parent=proposal.parent)
+    return Trial(
+        number,
+        "search",
+        proposal.architecture,
+        0,
+        parent=proposal.parent,
+        budget=proposal.budget,
+    )
+
+
+def _promotes(proposal: Proposal, ended: Mapping[int, Trial]) -> bool:
+    """Whether a proposal goes on from the trial of the same architecture that is its parent."""
+    parent = None if proposal.parent is None else ended.get(proposal.parent)
+    if parent is None or proposal.budget is None:
+        return False
+    return parent.architecture == proposal.architecture
 
 
 def _mixed(trial: Trial) -> Trial:

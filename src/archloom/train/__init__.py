@@ -10,6 +10,7 @@ from archloom.train._batch import Batch
 from archloom.train._checkpoint import load_tensors, save_tensors, write_atomically
 from archloom.train._clock import Clock
 from archloom.train._feed import Feed
+from archloom.train._inherit import How, Inheritance, inherit
 from archloom.train._layout import choose_layout, measure_layout
 from archloom.train._loop import Fitted, Report, fit
 from archloom.train._loss import Teacher, distilled, soft_outputs, training_loss
@@ -32,6 +33,8 @@ __all__ = [
     "Clock",
     "Feed",
     "Fitted",
+    "How",
+    "Inheritance",
     "Layout",
     "Recipe",
     "Report",
@@ -45,6 +48,7 @@ __all__ = [
     "fit",
     "forget_freed",
     "has_statistics",
+    "inherit",
     "kept_random_state",
     "load_tensors",
     "lr_factor",

@@ -53,6 +53,7 @@ def fit(
     seed: int,
     device: torch.device | str = "cpu",
     epochs: int | None = None,
+    until: int | None = None,
     files: Path | None = None,
     report: Report | None = None,
     layout: Layout | None = None,
@@ -69,6 +70,10 @@ def fit(
     for bit. `epochs` overrides the recipe's; `layout` is a choice of `measure_layout` made
     earlier. Global random states are left as they were.
 
+    With `until`, training ends after that epoch, as if it were cut off there: schedules run over
+    all epochs of the recipe, and a later call with a larger `until`, or none, goes on from the
+    checkpoint.
+
     With `seconds` in the recipe, epochs are validated about every twentieth of the time only, and
     a training cut off keeps the time it has used; it ends alike but not bit for bit, since what
     fits into the time differs from run to run. `now` is the clock, in seconds.
@@ -79,7 +84,8 @@ def fit(
     Raises:
         Diverged: when the loss becomes NaN or infinite.
         TrialError: when the model's output does not fit the targets.
-        ConfigError: when the recipe does not fit the task.
+        ConfigError: when the recipe does not fit the task, or for `until` with `seconds`, of
+            which nobody knows how many epochs they will be.
         OSError: when a checkpoint cannot be written.
 
     >>> from archloom.task import digits
@@ -89,6 +95,7 @@ def fit(
     (3, True)
     """
     recipe = recipe if epochs is None else replace(recipe, epochs=epochs)
+    _check_until(until, recipe)
     clock = Clock(recipe.seconds, now=now)
     device = torch.device(device)
     objective = _objective(recipe, task)
@@ -114,7 +121,8 @@ def fit(
         progress = Progress(objective, recipe.restore_best, chosen, training.average.wanted)
         if saved:
             restore(saved, progress, training)
-        done = _run(training, progress, checkpoint, report or _silent)
+        last = recipe.epochs if until is None else min(until, recipe.epochs)
+        done = _run(training, progress, checkpoint, report or _silent, last)
     return _fitted(training, progress, {"layout": chosen, "allocator": allocator, **done})
 
 
@@ -132,30 +140,30 @@ def _fitted(training: Training, progress: Progress, fast_path: dict[str, Any]) -
 
 
 def _run(
-    training: Training, progress: Progress, checkpoint: Checkpoint, report: Report
+    training: Training, progress: Progress, checkpoint: Checkpoint, report: Report, last: int
 ) -> dict[str, int]:
     """Train on the rewritten model; say how often each rewrite was made."""
     try:
         with rewritten(training.model, training.example()) as rewrites:
-            _run_epochs(training, progress, checkpoint, report)
+            _run_epochs(training, progress, checkpoint, report, last)
     finally:
         set_layout(training.model, "contiguous")
     return rewrites
 
 
 def _run_epochs(
-    training: Training, progress: Progress, checkpoint: Checkpoint, report: Report
+    training: Training, progress: Progress, checkpoint: Checkpoint, report: Report, last: int
 ) -> None:
     """Train the epochs that are left; an epoch is reported when it is safe on disk."""
     for step, metrics in progress.curve:
         report(step, metrics)
     recipe, clock = training.recipe, training.clock
-    for epoch in range(progress.epoch + 1, recipe.epochs + 1):
+    for epoch in range(progress.epoch + 1, last + 1):
         if progress.over or progress.exhausted(recipe.patience):
             return
         train_loss = training.epoch(epoch)
         over = clock.over
-        if not (over or clock.due or epoch == recipe.epochs):
+        if not (over or clock.due or epoch == last):
             continue
         began = clock.elapsed
         training.settle_statistics()
@@ -178,6 +186,18 @@ def _objective(recipe: Recipe, task: Task) -> Objective:
             f"{did_you_mean(name, task.metric_names)}."
         )
     return Objective.parse(name)
+
+
+def _check_until(until: int | None, recipe: Recipe) -> None:
+    if until is None:
+        return
+    if isinstance(until, bool) or not isinstance(until, int) or until < 1:
+        raise ConfigError(f"until must be a whole number of epochs from 1, got {until!r}.")
+    if recipe.seconds is not None:
+        raise ConfigError(
+            f"Training until an epoch needs a schedule of epochs, and with seconds="
+            f"{recipe.seconds:g} it runs over the time: set seconds to None."
+        )
 
 
 def _silent(step: int, metrics: Mapping[str, float]) -> None:

@@ -10,14 +10,14 @@ from torch.fx import GraphModule
 
 from archloom.errors import ConfigError, did_you_mean
 from archloom.nn import Pick, model_space, wired
-from archloom.nn.cells import DARTS_OPERATIONS, darts_cell
+from archloom.nn.cells import DARTS_OPERATIONS, canonical_genotype, darts_cell
 from archloom.zoo._images import checked_image, checked_size, stem_stride
 
 Stem = Literal["auto", "cifar", "imagenet"]
 _LARGE = 128
 
 
-@model_space(name="archloom.zoo:darts")
+@model_space(name="archloom.zoo:darts", canonical=canonical_genotype)
 def darts(
     pick: Pick,
     shape: tuple[int, int, int] = (3, 32, 32),

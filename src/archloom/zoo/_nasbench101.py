@@ -6,12 +6,17 @@ from collections import OrderedDict
 
 from torch import nn
 
+from archloom.architecture import Architecture
 from archloom.nn import Pick, model_space
-from archloom.nn.cells import nasbench101_cell
+from archloom.nn.cells import nasbench101_cell, nasbench101_hash, to_nasbench101
 from archloom.zoo._images import checked_image, checked_size, stem_stride
 
 
-@model_space(name="archloom.zoo:nasbench101")
+def _canonical(architecture: Architecture) -> str:
+    return nasbench101_hash(*to_nasbench101(architecture))
+
+
+@model_space(name="archloom.zoo:nasbench101", canonical=_canonical)
 def nasbench101(
     pick: Pick,
     shape: tuple[int, int, int] = (3, 32, 32),

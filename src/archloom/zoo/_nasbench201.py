@@ -7,12 +7,23 @@ from collections.abc import Sequence
 
 from torch import nn
 
+from archloom.architecture import Architecture
 from archloom.nn import Pick, model_space, residual
-from archloom.nn.cells import NASBENCH201_OPERATIONS, nasbench201_cell, relu_conv_norm
+from archloom.nn.cells import (
+    NASBENCH201_OPERATIONS,
+    canonical_nasbench201,
+    nasbench201_cell,
+    relu_conv_norm,
+    to_nasbench201,
+)
 from archloom.zoo._images import checked_image, checked_size, stem_stride
 
 
-@model_space(name="archloom.zoo:nasbench201")
+def _canonical(architecture: Architecture) -> str:
+    return canonical_nasbench201(to_nasbench201(architecture))
+
+
+@model_space(name="archloom.zoo:nasbench201", canonical=_canonical)
 def nasbench201(
     pick: Pick,
     shape: tuple[int, int, int] = (3, 32, 32),

@@ -370,7 +370,7 @@ def _supernet_stages(config: SearchConfig, task: Task, space: ModelSpace) -> lis
     goals = {Objective.parse(text).metric for text in config.objectives or ()}
     estimator = combine(stage.inherited, Cost.giving(goals))
     trials = config.trials if "trials" in config.model_fields_set else _SCORED
-    strategy = _strategy(search or {}, trials, config.warm_start)
+    strategy = _strategy(search or _evolution({}, trials), trials, config.warm_start)
     return [stage, BlackBox(strategy, estimator, trials=trials, keep=config.keep)]
 
 
@@ -457,17 +457,23 @@ def _strategy(given: Named, trials: int, runs: Sequence[str] = ()) -> Strategy:
 
 def _filled(given: Named, trials: int) -> dict[str, Any]:
     """Give name and settings of a strategy, with defaults that suit the number of trials."""
+    if not given:
+        return {"name": "predictor"}
     if isinstance(given, dict) and "name" not in given:
-        # A third of the trials fills the population, so that evolution has trials left to work.
-        population = given.get("population", max(4, min(20, trials // 3)))
-        default = {"name": "evolution", "population": population, "sample": population // 2 or 1}
-        given = {**default, **given}
+        given = _evolution(given, trials)
     name, settings = _named(given, "strategy")
     around = getattr(find("strategies", name), "__dataclass_fields__", {})
     inner = settings.get("strategy", {})
     if "strategy" in around and isinstance(inner, str | dict):  # the one that does the search
         settings["strategy"] = _filled(inner, trials)
     return {"name": name, **settings}
+
+
+def _evolution(given: Mapping[str, Any], trials: int) -> dict[str, Any]:
+    """Fill a third of the trials into the population, so that there are trials left to evolve."""
+    population = given.get("population", max(4, min(20, trials // 3)))
+    default = {"name": "evolution", "population": population, "sample": population // 2 or 1}
+    return {**default, **given}
 
 
 def _made(make: Any, settings: Mapping[str, Any], what: str) -> Any:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         Cost,
         CrossValidate,
         Inherited,
+        LookUp,
         Repeat,
         Train,
         ZeroCost,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from archloom.report import write_report
     from archloom.space import Space, integers, log_uniform, uniform
     from archloom.stages import BlackBox, Ensemble, OneShot, Retrain, Screen, Test
-    from archloom.strategies import Evolution, Grid, LocalSearch, Random
+    from archloom.strategies import Evolution, Grid, LocalSearch, Predictor, Random
     from archloom.study import Study
     from archloom.task import Task
     from archloom.trial import Proposal, State, Trial
@@ -61,10 +62,12 @@ __all__ = [
     "ImageRegressor",
     "Inherited",
     "LocalSearch",
+    "LookUp",
     "ModelSpace",
     "Objective",
     "OneShot",
     "Pick",
+    "Predictor",
     "Proposal",
     "Random",
     "Repeat",
@@ -110,10 +113,12 @@ _HOME = {
     "ImageRegressor": "automl",
     "Inherited": "estimators",
     "LocalSearch": "strategies",
+    "LookUp": "estimators",
     "ModelSpace": "nn",
     "Objective": "objective",
     "OneShot": "stages",
     "Pick": "nn",
+    "Predictor": "strategies",
     "Proposal": "trial",
     "Random": "strategies",
     "Repeat": "estimators",

@@ -42,7 +42,7 @@ def test_a_search_begins_with_the_best_of_earlier_runs(tmp_path: Path) -> None:
     run = earlier_run(tmp_path / "old")
     _, strategy = search_of(tmp_path, warm_start=str(run), trials=8)
     assert isinstance(strategy, WarmStart)
-    assert strategy.strategy["name"] == "evolution"  # type: ignore[index]
+    assert strategy.strategy["name"] == "predictor"  # type: ignore[index]
     points = mlp.with_hints(digits().hints).space.enumerate(2)
     best = [architecture for _, architecture in zip(range(8), points, strict=False)][::-1]
     assert strategy.first == [architecture.to_json() for architecture in best[:4]]

@@ -465,7 +465,7 @@ def _filled(given: Named, trials: int) -> dict[str, Any]:
     around = getattr(find("strategies", name), "__dataclass_fields__", {})
     inner = settings.get("strategy", {})
     if "strategy" in around and isinstance(inner, str | dict):  # the one that does the search
-        settings["strategy"] = _filled(inner, trials)
+        settings["strategy"] = _filled(inner or _evolution({}, trials), trials)
     return {"name": name, **settings}
 
 

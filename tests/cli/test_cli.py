@@ -45,7 +45,7 @@ def test_search_leaves_everything_in_the_folder(run: Path) -> None:
         assert (run / name).is_file(), name
     study = Study.open(run)
     assert len(study.trials("search")) == 3
-    assert study.header["stages"][0]["strategy"]["name"] == "evolution"
+    assert study.header["stages"][0]["strategy"]["name"] == "predictor"
 
 
 @pytest.mark.slow

@@ -79,7 +79,7 @@ def test_the_graph_of_a_darts_cell_has_two_edges_a_node() -> None:
 def test_paths_are_those_of_bananas() -> None:
     """Of 4 operations besides none there are 4 + 16 + 64 paths; an edge of none breaks them."""
     space = nasbench201.space
-    encoding = Encoding(space, paths=True)
+    encoding = Encoding(space, ("live", "shape", "paths"))
     every = encoding.rows([space.sample(RNG(seed)) for seed in range(2000)])["paths"]
     assert int(every.any(0).sum()) <= 84
     conv = from_nasbench201(
@@ -110,7 +110,7 @@ def test_numbers_that_are_options_are_nearer_when_close() -> None:
 @pytest.mark.parametrize("name", sorted(example_spaces()))
 def test_no_rows_and_some_rows_have_the_same_blocks(name: str) -> None:
     space = example_spaces()[name]
-    encoding = Encoding(space, paths=True)
+    encoding = Encoding(space, ("live", "shape", "paths"))
     rng = RNG(0)
     none, some = encoding.rows([]), encoding.rows([space.sample(rng), space.sample(rng)])
     assert {k: v.shape[1] for k, v in none.items()} == {k: v.shape[1] for k, v in some.items()}

@@ -10,7 +10,7 @@ import numpy as np
 from archloom.errors import ConfigError
 from archloom.space import Space
 from archloom.strategies._candidates import Candidates
-from archloom.strategies._encoding import Matrix, Rows
+from archloom.strategies._encoding import GraphBlock, Matrix, Rows
 from archloom.strategies._ensemble import Model, answers
 from archloom.strategies._guided import Guided
 from archloom.strategies._predictor import log_improvement
@@ -73,8 +73,8 @@ class Bananas(Guided):
                 )
 
     def _made_candidates(self, space: Space) -> Candidates:
-        paths = self.inputs == "paths"
-        return Candidates(space, self._untried, self._believed, listed=False, paths=paths)
+        graph: tuple[GraphBlock, ...] = ("paths",) if self.inputs == "paths" else ()
+        return Candidates(space, self._untried, self._believed, listed=False, graph=graph)
 
     def _rate(
         self, told: Rows, values: Matrix, running: Rows, rows: Rows, rng: np.random.Generator

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from archloom.architecture import Architecture
 from archloom.space import Prior, Space
-from archloom.strategies._encoding import Encoding, Matrix, Rows, taken
+from archloom.strategies._encoding import Encoding, GraphBlock, Matrix, Rows, taken
 from archloom.strategies._untried import Untried
 
 _LISTED: Final = 20_000  # architectures; a space up to this size is looked through as a whole
@@ -30,8 +30,8 @@ class Candidates:
     Spaces of up to 20,000 architectures are listed; once there are too many told trials to rate
     all of them, those nearest to the best and random ones are. Of larger spaces there are
     mutations of the best, random ones, and then the neighbours of what is rated highest.
-    `listed=False` says that small spaces are treated like large ones, `paths` that the rows
-    have the block of that name.
+    `listed=False` says that small spaces are treated like large ones, `graph` which
+    blocks the rows have of a cell's graph.
     """
 
     def __init__(
@@ -41,13 +41,13 @@ class Candidates:
         prior: Prior | None,
         *,
         listed: bool = True,
-        paths: bool = False,
+        graph: tuple[GraphBlock, ...] = (),
     ) -> None:
         self._space = space
         self._untried = untried
         self._prior = prior
-        self._pool = _listed(space) if listed and space.size <= _LISTED else None
-        self.encoding = Encoding(space, paths)
+        self._pool = _listed(space, graph) if listed and space.size <= _LISTED else None
+        self.encoding = Encoding(space, graph)
 
     def best(
         self,
@@ -163,7 +163,7 @@ def _nearest(rows: Matrix, centres: Matrix) -> NDArray[np.float64]:
 
 
 @lru_cache(maxsize=4)
-def _listed(space: Space) -> tuple[list[Architecture], Rows]:
+def _listed(space: Space, graph: tuple[GraphBlock, ...]) -> tuple[list[Architecture], Rows]:
     """List a space and encode it, once for all searches on it."""
     every = list(space.enumerate())
-    return every, Encoding(space).rows(every)
+    return every, Encoding(space, graph).rows(every)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Final, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,8 @@ Rows: TypeAlias = dict[str, Matrix]
 """The blocks of some architectures, a row each."""
 
 Places: TypeAlias = NDArray[np.intp]
+
+GraphBlock = Literal["live", "shape", "paths"]
 
 _GROUPS: Final = 12
 _PATHS: Final = 128
@@ -42,20 +44,21 @@ class Encoding:
       to its output, as in BANANAS (arXiv:1910.11858, section 3). There is a column for each path
       that there could be, short ones first, up to 128 of a cell; longer paths are left out.
 
-    Blocks without columns are left out.
+    The last three are for spaces with the cells of `archloom.nn.cells` (see `cells_of`); `graph`
+    says which of them are wanted. Blocks without columns are left out.
 
     >>> space = Space(()).joint(first=["conv", "skip"], second=["conv", "skip"])
     >>> Encoding(space).rows([space.default()])["counts"].shape
     (1, 2)
     """
 
-    def __init__(self, space: Space, paths: bool = False) -> None:
+    def __init__(self, space: Space, graph: Sequence[GraphBlock] = ("live", "shape")) -> None:
         self._space = space
         self._tree, self.groups = _tree(space)
         self.labels = len(space.labels)
         self._counts = _counts(space)
-        self._cells = cells_of(space)
-        self._paths = paths
+        self._cells = cells_of(space) if graph else ()
+        self._graph = tuple(graph)
 
     def rows(self, architectures: Sequence[Architecture]) -> Rows:
         """Give the blocks of architectures, a row each."""
@@ -64,9 +67,8 @@ class Encoding:
         blocks = {"tree": slots @ self._tree, "counts": slots @ self._counts}
         if self._cells:
             graphs = [[cell.graph(a) for a in architectures] for cell in self._cells]
-            blocks |= {"live": self._live(graphs), "shape": self._shape(graphs)}
-            if self._paths:
-                blocks["paths"] = self._pathed(graphs)
+            make = {"live": self._live, "shape": self._shape, "paths": self._pathed}
+            blocks |= {name: make[name](graphs) for name in self._graph}
         return {name: block for name, block in blocks.items() if block.shape[1]}
 
     @property

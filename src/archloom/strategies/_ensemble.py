@@ -54,7 +54,7 @@ def _forest(
     from sklearn.ensemble import ExtraTreesRegressor
 
     forest = ExtraTreesRegressor(
-        _TREES * members, max_features=0.3, random_state=int(rng.integers(2**31))
+        _TREES * members, max_features="sqrt", random_state=int(rng.integers(2**31))
     )
     forest.fit(inputs, values)
     rows = asked.astype(np.float32)

@@ -23,7 +23,7 @@ _LEARNED: Final = 80  # more rows than these do not change the settings much, bu
 class Term(NamedTuple):
     """One summand of a kernel, over one block of the rows.
 
-    `near`: s exp(-sum_g w_g |x_g - y_g|^2), `linear`: s sum_g w_g x_g.y_g / number of groups. The
+    `near`: s exp(-sum_g w_g |x_g - y_g|^2), `linear`: s sum_g w_g x_g.y_g. The
     scale s and the weight w of each group of columns are learned; the prior of log w has the mean
     `log_weight`, all priors a standard deviation of 1.
     """
@@ -83,8 +83,6 @@ class Kernel:
             if term.kind == "near":
                 squares = np.einsum("gii->gi", grams).copy()
                 grams = squares[:, :, None] + squares[:, None, :] - 2 * grams
-            else:
-                grams /= len(term.groups)
             parts.append(grams)
         return parts
 
@@ -196,7 +194,6 @@ def _length(rows: Rows) -> int:
 def _weighted(block: Matrix, term: Term, weights: Vector) -> Matrix:
     """Scale the columns so that plain products are those of the term."""
     scale = np.empty(block.shape[1])
-    share = len(term.groups) if term.kind == "linear" else 1
     for group, weight in zip(term.groups, weights, strict=True):
-        scale[group] = np.sqrt(weight / share)
+        scale[group] = np.sqrt(weight)
     return block * scale

@@ -11,6 +11,7 @@ import numpy as np
 
 from archloom.objective import Objective
 from archloom.space import Space
+from archloom.strategies._candidates import Candidates
 from archloom.strategies._encoding import Encoding, Matrix, Rows, stacked, taken
 from archloom.strategies._gaussian import Kernel, Posterior, Term, Vector, learned, notable
 from archloom.strategies._guided import Guided
@@ -57,14 +58,16 @@ class GaussianProcess(Guided):
         kernels = self._kernels(self._candidates.encoding, tuple(told))
         places = notable(values, _REMEMBERED)
         known, targets = taken(told, places), values[places]
-        means, variances = [], []
+        means, variances, expected = [], [], []
         for kernel, settings in zip(kernels, self._learned(kernels, told), strict=True):
-            posterior = _posterior(kernel, settings, known, targets, running)
+            posterior, there = _posterior(kernel, settings, known, targets, running)
             mean, std = posterior.predict(rows)
             means.append(mean)
             variances.append(std * std)
+            expected.append(there)
         spread = np.sqrt(np.mean(variances, axis=0) + np.var(means, axis=0))
-        return log_improvement(np.mean(means, axis=0), spread, float(values.max()))
+        best = max([*values.tolist(), *np.mean(expected, axis=0).tolist()])
+        return log_improvement(np.mean(means, axis=0), spread, best)
 
     def _kernels(self, encoding: Encoding, blocks: Sequence[str]) -> tuple[Kernel, ...]:
         """Give the kernels whose predictions are averaged, for rows of these blocks."""
@@ -110,6 +113,9 @@ class Predictor(GaussianProcess):
     True
     """
 
+    def _made_candidates(self, space: Space) -> Candidates:
+        return Candidates(space, self._untried, self._believed, graph=("live", "shape"))
+
     def _kernels(self, encoding: Encoding, blocks: Sequence[str]) -> tuple[Kernel, ...]:
         graph = _others(blocks, ["live", "shape", "features"])
         counts = _others(blocks, ["counts"])
@@ -136,8 +142,9 @@ def log_improvement(mean: Matrix, std: Matrix, best: float) -> Matrix:
 
 
 def _linear(encoding: Encoding, alike: bool = False) -> Term:
-    """Give the additive term over the labels."""
-    return Term("tree", "linear") if alike else Term("tree", "linear", encoding.groups)
+    """Give the additive term over the labels, at first with a variance of 1 in all."""
+    groups = (slice(None),) if alike else encoding.groups
+    return Term("tree", "linear", groups, math.log(2 / max(encoding.labels, 1)))
 
 
 def _near(encoding: Encoding, alike: bool = False) -> Term:
@@ -153,10 +160,11 @@ def _others(blocks: Sequence[str], names: Sequence[str]) -> list[Term]:
 
 def _posterior(
     kernel: Kernel, settings: Vector, told: Rows, values: Matrix, running: Rows
-) -> Posterior:
-    """Give what is known, with what is running at its expected value: it is less uncertain."""
+) -> tuple[Posterior, Matrix]:
+    """Give what is known, what is running taken as known, too; and what is expected of that."""
     posterior = Posterior(kernel, settings, told, values)
     if not len(next(iter(running.values()))):
-        return posterior
+        return posterior, np.zeros(0)
     expected, _ = posterior.predict(running)
-    return Posterior(kernel, settings, stacked(told, running), np.concatenate([values, expected]))
+    known = stacked(told, running)
+    return Posterior(kernel, settings, known, np.concatenate([values, expected])), expected

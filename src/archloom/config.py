@@ -458,7 +458,7 @@ def _strategy(given: Named, trials: int, runs: Sequence[str] = ()) -> Strategy:
 def _filled(given: Named, trials: int) -> dict[str, Any]:
     """Give name and settings of a strategy, with defaults that suit the number of trials."""
     if not given:
-        return {"name": "predictor"}
+        return {"name": "predictor", "start": max(3, min(10, trials // 3))}  # the rest is led
     if isinstance(given, dict) and "name" not in given:
         given = _evolution(given, trials)
     name, settings = _named(given, "strategy")

@@ -84,7 +84,7 @@ def test_trials_count_the_work_in_full_trainings(tmp_path: Path) -> None:
     assert len(study) > 2
     note = study.note("stage-end")
     assert note is not None
-    assert note["reason"] == f"{len(study)} trials did the work of 2 full ones"
+    assert note["reason"] == f"{len(study)} trials did the work of {work:.3g} full ones"
 
 
 def test_work_is_summed_without_rounding_errors(tmp_path: Path) -> None:

@@ -57,7 +57,8 @@ class Setting:
             raise ConfigError(
                 f"The table {self.table.name!r} has no {self.objective.metric!r} for {absent} of "
                 f"the {self.table.space.size} architectures of its space: give the space that it "
-                f"covers, or let a search pass over what is not there (missing='reject')."
+                f"covers, or let a search pass over what is not there (--missing "
+                f"reject, in Python missing='reject')."
             )
 
     @property

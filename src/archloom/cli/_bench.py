@@ -122,6 +122,7 @@ def _table(path: Path, architecture: str | None, space: str | None, duplicates: 
 
 def _list_columns(table: Table) -> None:
     """Print what can be searched: each column, how many values it has, their range."""
+    from rich.markup import escape
     from rich.table import Table as Lines
 
     from archloom.cli._tables import print_rich
@@ -132,7 +133,7 @@ def _list_columns(table: Table) -> None:
     for name, values in table.columns.items():
         known = values[~_isnan(values)]
         ends = (f"{known.min():.6g}", f"{known.max():.6g}") if len(known) else ("-", "-")
-        lines.add_row(name, f"{len(known):,}", *ends)
+        lines.add_row(escape(name), f"{len(known):,}", *ends)
     print_rich(lines)
     typer.echo("Say which one to search on: --column NAME, or --column 'min NAME'.")
 

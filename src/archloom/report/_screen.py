@@ -25,9 +25,8 @@ def _notes(context: Context) -> list[Mapping[str, Any]]:
 
 
 def _parts(context: Context, note: Mapping[str, Any]) -> list[str]:
-    each = duration(100 * note["seconds"] / max(note["pool"], 1))
     said = note["reason"][0].upper() + note["reason"][1:]
-    text = f"{said}. Rating 100 architectures took {each}."
+    text = f"{said}. Rating {note['pool']} architectures took {duration(note['seconds'])}."
     caption = (
         f"Trust in cheap scores: rank correlation with {note['objective']} of the "
         f"{note['checked']} architectures that were trained for it. Few are trained, so chance is "

@@ -144,7 +144,8 @@ class BlackBox:
         efforts = [trial.effort for trial in self._judged(lab)]
         if all(effort == 1.0 for effort in efforts):
             return f"{self.trials} trials are done"
-        return f"{len(efforts)} trials did the work of {self.trials} full ones"
+        work = work_of(lab.study, self.name, self.estimator)
+        return f"{len(efforts)} trials did the work of {work:.3g} full ones"
 
     def _next(self, lab: Lab) -> Proposal | None:
         """Ask until an architecture keeps the constraints; record the others as rejected."""

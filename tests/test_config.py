@@ -307,3 +307,11 @@ def test_settings_of_methods_that_do_not_fit(
 def test_settings_that_do_not_fit(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         checked_config(settings)
+
+
+@pytest.mark.parametrize(("given", "trials", "start"), [(None, 6, 3), ("gp_tree", 18, 6)])
+def test_short_searches_are_led_sooner(
+    task: Task, tmp_path: Path, given: str | None, trials: int, start: int
+) -> None:
+    search = stages(task, tmp_path, strategy=given, trials=trials)[0]
+    assert search.strategy.start == start
